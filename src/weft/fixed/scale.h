@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Scale of a tensor of codes: one exact rational, or one per index of the last axis.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "weft/fixed/rational.h"
+
+namespace weft {
+
+/// value = scale * code. `factors` has one entry (per tensor) or one per index of the last axis. Never zero or negative.
+struct Scale {
+  std::vector<Rational> factors{Rational(1)};
+
+  Scale() = default;
+  explicit Scale(Rational factor) : factors{std::move(factor)} {}
+  explicit Scale(std::vector<Rational> f) : factors(std::move(f)) {}
+  [[nodiscard]] bool per_tensor() const { return factors.size() == 1; }
+  /// Factor at index `channel` of the last axis.
+  [[nodiscard]] const Rational& at(std::size_t channel) const { return factors[per_tensor() ? 0 : channel]; }
+  bool operator==(const Scale&) const = default;
+};
+
+}  // namespace weft

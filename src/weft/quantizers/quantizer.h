@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Scalar functions and quantizers with the exact float32 meaning of their source framework.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "weft/fixed/scale.h"
+#include "weft/fixed/step_function.h"
+#include "weft/support/attributes.h"
+#include "weft/support/context.h"
+#include "weft/tensor/tensor.h"
+
+namespace weft::quantizers {
+
+/// Plain data: what a model file says of a function or quantizer. `family` is a row of the registry ("quantized_bits",
+/// "qonnx_quant", "relu", "tanh" ...), `parameters` hold every constructor argument with its default filled in.
+struct Spec {
+  std::string family;
+  AttributeMap parameters;
+  bool operator==(const Spec&) const = default;
+};
+
+/// A tensor after quantization: value[i] = scale.at(last index) * code[i] up to one float32 rounding; `values` are the
+/// exact float32 numbers the source framework computes with.
+struct Quantized {
+  FloatTensor values;
+  IntTensor codes;
+  Scale scale;
+};
+
+/// The set of values a quantizer can give, as codes and a scale: every output is scale * code with lo <= code <= hi.
+struct OutputSet {
+  Scale scale;
+  fixed::Range range;
+  /// Set when the function from real numbers to codes is a plain fixed-point cast (power-of-two scale): the type with its
+  /// rounding and overflow, so that `code(x) == fixed::from_double(x, type)` for every x.
+  std::optional<fixed::FixedType> type;
+};
+
+/// A function of one float32 number, per channel of the last axis where its parameters are.
+class Function {
+ public:
+  virtual ~Function() = default;
+
+  /// float32 result with the operation order of the source.
+  [[nodiscard]] virtual float apply(float x, std::size_t channel) const = 0;
+
+  /// Number of channels with parameters of their own; 1 when all share.
+  [[nodiscard]] virtual std::size_t channels() const { return 1; }
+
+  /// Points that split the real line into parts on which apply() is monotone (rising or falling), ascending: apply is
+  /// monotone on (-inf, p0), [p0, p1), ... Empty for monotone functions.
+  [[nodiscard]] virtual std::vector<double> turning_points() const { return {}; }
+
+  /// For quantizers: the set of outputs. nullopt for plain functions (relu, tanh ...) and for quantizers whose set depends on
+  /// the data (alpha = auto on an activation).
+  [[nodiscard]] virtual std::optional<OutputSet> outputs() const { return std::nullopt; }
+
+  /// For quantizers with outputs(): the code of apply(x, channel): apply == float32(scale * code) up to its own rounding.
+  [[nodiscard]] virtual Int code(float x, std::size_t channel) const;
+
+  /// Quantizes a whole parameter tensor; data-dependent scales (alpha = auto, auto_po2) are computed here, per index of the
+  /// last axis. The default applies apply() and code() element by element. Fails for plain functions.
+  virtual Result<Quantized> quantize(const FloatTensor& tensor, const Origin& origin, Context& ctx) const;
+};
+
+/// One row of the registry.
+struct Family {
+  std::string name;
+  std::string summary;
+  bool is_quantizer = false;
+  /// Every parameter with its default; a Spec with another key is an error.
+  AttributeMap defaults;
+  std::function<Result<std::shared_ptr<const Function>>(const Spec&, const Origin&, Context&)> make;
+};
+
+/// Every family Weft knows, in alphabetic order. Explicit, no registration magic.
+const std::vector<Family>& families();
+const Family* find_family(const std::string& name);
+
+/// Checks the parameters (unknown keys and impossible values are QuantizerUnsupported) and builds the function.
+Result<std::shared_ptr<const Function>> make(const Spec& spec, const Origin& origin, Context& ctx);
+
+/// Reads QKeras' text form: "quantized_relu(4,2)", "quantized_bits(6, 0, alpha=1)", "relu", "binary_tanh". Positional and
+/// keyword arguments; literals as Python writes them. Unknown names fail.
+Result<Spec> parse_text(const std::string& text, const Origin& origin, Context& ctx);
+
+}  // namespace weft::quantizers
