@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The plan of a parallel design: one pipelined circuit for a whole exact graph.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "weft/exact/graph.h"
+#include "weft/hw/targets.h"
+#include "weft/netlist/netlist.h"
+#include "weft/netlist/pipeline.h"
+#include "weft/shiftadd/solver.h"
+#include "weft/support/context.h"
+
+namespace weft::hw {
+
+struct PlanOptions {
+  double clock_ns = 5.0;
+  /// When the stages that clock_ns asks for are more than this, the smallest period that fits is taken instead.
+  std::optional<int> max_latency_cycles;
+  std::string part = "xcvu9p-flga2104-2L-e";
+  /// Name of the top module; empty means the graph's name. Made a legal Verilog identifier.
+  std::string top;
+  /// Put in front of every module name, so that several networks can live in one design.
+  std::string prefix;
+  bool register_inputs = false;
+  bool register_outputs = true;
+  bool clock_enable = false;  ///< a port `ce` that holds every register when low
+  bool valid = true;          ///< ports in_valid and out_valid
+  /// For the adder graphs: levels above the minimum that sharing may add, and time for restarts.
+  int extra_levels = 1;
+  double solver_seconds = 0.0;
+};
+
+struct Resources {
+  double lut = 0;
+  double ff = 0;
+  double dsp = 0;
+  double bram18 = 0;
+};
+
+/// An adder graph as solved: value `value`, row `row` of its leading axes. HLS writers print these.
+struct AdderGraph {
+  exact::ValueId value;
+  std::int64_t row = 0;
+  shiftadd::Problem problem;
+  shiftadd::Solution solution;
+};
+
+/// A port of the top module: the elements of one input or output of the exact graph, all of one width.
+struct PortPlan {
+  std::string name;  ///< "in_<name>" or "out_<name>"
+  exact::ValueId value;
+  std::int64_t elements = 0;
+  int element_width_bits = 1;
+  bool is_signed = false;
+  [[nodiscard]] std::int64_t width_bits() const { return elements * element_width_bits; }
+};
+
+/// What one value of the exact graph became (only values with logic or registers).
+struct LayerPlan {
+  std::string name;
+  exact::ValueId value;
+  Resources resources;
+  std::int64_t adders = 0;
+  int first_stage = 0;
+  int last_stage = 0;
+};
+
+/// A planned design. Lowering is not destructive: the exact graph and the adder graphs stay beside the netlist.
+struct Design {
+  exact::Graph graph;
+  PlanOptions options;
+  Part part;
+  Family family;
+  std::string top;  ///< legal name of the top module, prefix included
+  std::vector<AdderGraph> adder_graphs;
+  netlist::Netlist netlist;
+  netlist::Pipeline pipeline;
+  std::vector<PortPlan> inputs;   ///< in the order of graph.inputs
+  std::vector<PortPlan> outputs;  ///< in the order of graph.outputs
+  std::vector<LayerPlan> layers;
+  /// Edges from the one that samples an input to the one that can sample its output.
+  int latency_cycles = 0;
+  int interval_cycles = 1;
+  double period_ns = 0.0;  ///< the shortest clock period that the delay model allows
+  Resources predicted;
+};
+
+/// Plans a verified graph. Warns with SequentialAccumulator where a forced accumulator makes a sum a chain, fails with
+/// TargetUnknown, ConfigInvalid (options out of range), TypeTooWide, LimitExceeded, DoesNotFit or Cancelled.
+Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Context& ctx);
+
+}  // namespace weft::hw
