@@ -17,8 +17,8 @@ Int round_shift(Int value, int shift, Rounding rounding);
 /// numerator / denominator (> 0) rounded to an integer.
 Wide round_div(const Wide& numerator, const Wide& denominator, Rounding rounding);
 
-/// Overflow handling of an already rounded code. `was_negative` tells SatZero/WrapSm nothing new; kept out on purpose:
-/// the meaning is a function of the rounded code alone, as in ap_fixed.
+/// Overflow handling of an already rounded code. In cast() sign-magnitude wrap also looks at bit W of the value before
+/// rounding, as ap_fixed does: that differs from this only where the rounding carries into bit W.
 Int apply_overflow(Int code, const FixedType& type);
 Wide apply_overflow_wide(const Wide& code, const FixedType& type);
 

@@ -10,7 +10,8 @@
 
 namespace weft {
 
-/// value = scale * code. `factors` has one entry (per tensor) or one per index of the last axis. Never zero or negative.
+/// value = scale * code. `factors` has one entry (per tensor) or one per index of the last axis. Never zero or
+/// negative.
 struct Scale {
   std::vector<Rational> factors{Rational(1)};
 

@@ -3,6 +3,7 @@
 /// Exact functions from integer codes to integer codes, as quantizers behind a sum are.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
@@ -39,21 +40,29 @@ struct Pieces {
 
 using StepFunction = std::variant<ShiftRound, Pieces>;
 
+/// Whether the parameters are in bounds: lo <= hi, widths of at most 128 bits, ascending breakpoints, sizes. The
+/// functions below need it.
+bool is_valid(const StepFunction& function);
+
 Int evaluate(const StepFunction& function, Int x);
 
 /// Range of the results over the reachable codes of `x`.
 Range range_of(const StepFunction& function, const Range& x);
 
-/// Pieces of `f` over [lo, hi]. `turning_points` splits [lo, hi] into parts on which f is monotone (either way): the parts
-/// are [lo, t0 - 1], [t0, t1 - 1], ..., [tn, hi]. Found by binary search: O(pieces * log(range)) calls. Equal neighbours are
-/// merged.
+/// Pieces of `f` over [lo, hi]. `turning_points` splits [lo, hi] into parts on which f is monotone (either way): the
+/// parts are [lo, t0 - 1], [t0, t1 - 1], ..., [tn, hi]. Found by binary search: O(pieces * log(range)) calls. Equal
+/// neighbours are merged.
 Pieces pieces_of(const std::function<Int(Int)>& f, Int lo, Int hi, const std::vector<Int>& turning_points);
+/// The same; nullopt as soon as there are more than `limit` pieces.
+std::optional<Pieces> pieces_of(const std::function<Int(Int)>& f, Int lo, Int hi,
+                                const std::vector<Int>& turning_points, std::size_t limit);
 
-/// The same function restricted to [lo, hi]: pieces outside are dropped; a ShiftRound stays as it is with lo/hi tightened
-/// when that is exact.
+/// The same function on the reachable codes of `x`: pieces that hold none of them are dropped and equal neighbours
+/// merged; a ShiftRound stays as it is with lo/hi tightened to the range of its results.
 StepFunction restrict(const StepFunction& function, const Range& x);
 
-/// The function as Pieces over [x.lo, x.hi], nullopt when there would be more than `limit` pieces.
+/// The function as Pieces over the reachable codes of `x` (codes off its grid may give a neighbour's value), nullopt
+/// when there would be more than `limit` pieces.
 std::optional<Pieces> to_pieces(const StepFunction& function, const Range& x, std::size_t limit);
 
 /// y = clamp((multiplier * x + addend) >> shift, lo, hi) with floor shift.
@@ -64,9 +73,9 @@ struct MultiplyShift {
   Int lo = 0;
   Int hi = 0;
 };
-/// The cheapest multiply-shift (fewest non-zero signed digits of the multiplier, then smallest shift, shift <= max_shift)
-/// that equals `pieces` for every x in [x.lo, x.hi]; checked at every breakpoint, which proves it for monotone functions
-/// with unit steps. nullopt when there is none or the function is not of that form.
+/// The cheapest multiply-shift (fewest non-zero signed digits of the multiplier, then smallest shift, shift <=
+/// max_shift) that equals `pieces` for every x in [x.lo, x.hi]; checked at every breakpoint, which proves it for
+/// monotone functions with unit steps. nullopt when there is none or the function is not of that form.
 std::optional<MultiplyShift> find_multiply_shift(const Pieces& pieces, const Range& x, int max_shift);
 
 /// The ShiftRound equal to `pieces` over `x`, if there is one.

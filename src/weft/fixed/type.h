@@ -38,8 +38,8 @@ std::string_view to_string(Overflow overflow);
 std::optional<Rounding> parse_rounding(std::string_view text);
 std::optional<Overflow> parse_overflow(std::string_view text);
 
-/// A fixed-point type: value = code * 2^(integer_bits - width_bits). integer_bits includes the sign of a signed type and
-/// may be negative or exceed width_bits.
+/// A fixed-point type: value = code * 2^(integer_bits - width_bits). integer_bits includes the sign of a signed type
+/// and may be negative or exceed width_bits.
 struct FixedType {
   int width_bits = 16;
   int integer_bits = 6;
@@ -52,7 +52,8 @@ struct FixedType {
   bool operator==(const FixedType&) const = default;
 };
 
-/// Smallest and largest code (SatSym: -max). width_bits up to 127 (signed 128); wider needs the 256-bit functions.
+/// Smallest and largest code (SatSym: -max, but -1 for one signed bit, as ap_fixed has it). Unsigned types up to 127
+/// bits, signed ones up to 128; an unsigned 128-bit type has only the *_wide functions.
 Int min_code(const FixedType& type);
 Int max_code(const FixedType& type);
 
@@ -68,8 +69,8 @@ struct TypeSpec {
 };
 
 /// Reads every text form of arithmetic.md: fixed<W,I[,Q,O[,N]]>, ufixed, ap_fixed, ap_ufixed, ac_fixed<W,I,S[,Q,O]>,
-/// int<W>, uint<W>, ap_int, ap_uint, ac_int<W,S>, binary, bipolar, ternary, auto. Case and blanks do not matter. Modes not
-/// written mean RND_CONV,SAT for fixed/ufixed/int/uint when `own_defaults`, else (and in the ap_/ac_ forms always)
+/// int<W>, uint<W>, ap_int, ap_uint, ac_int<W,S>, binary, bipolar, ternary, auto. Case and blanks do not matter. Modes
+/// not written mean RND_CONV,SAT for fixed/ufixed/int/uint when `own_defaults`, else (and in the ap_/ac_ forms always)
 /// TRN,WRAP. On failure returns nullopt and says why in `error`.
 std::optional<TypeSpec> parse_type(std::string_view text, bool own_defaults, std::string& error);
 std::string to_string(const TypeSpec& spec);
