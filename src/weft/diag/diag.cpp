@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "weft/diag/diag.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace weft::diag {
@@ -44,9 +44,12 @@ std::vector<Diagnostic> Engine::all() const {
 
 std::string_view to_string(Severity severity) {
   switch (severity) {
-    case Severity::Note: return "note";
-    case Severity::Warning: return "warning";
-    case Severity::Error: return "error";
+    case Severity::Note:
+      return "note";
+    case Severity::Warning:
+      return "warning";
+    case Severity::Error:
+      return "error";
   }
   return "error";
 }
@@ -77,7 +80,8 @@ std::string to_json(const Diagnostic& diagnostic) {
 }
 
 void internal_error(const char* file, int line, const std::string& what) {
-  throw InternalError(fmt::format("internal error at {}:{}: {}; this is a bug in weft, please report it", file, line, what));
+  throw InternalError(
+      fmt::format("internal error at {}:{}: {}; this is a bug in weft, please report it", file, line, what));
 }
 
 }  // namespace weft::diag

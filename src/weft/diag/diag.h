@@ -83,7 +83,7 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   Result(T value) : value_(std::move(value)) {}  // NOLINT: implicit by design
-  Result(Failure) {}                              // NOLINT: implicit by design
+  Result(Failure) {}                             // NOLINT: implicit by design
   [[nodiscard]] bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
   T& value() & { return value_.value(); }
@@ -128,20 +128,20 @@ using diag::Result;
 }  // namespace weft
 
 /// Always on; throws InternalError.
-#define WEFT_CHECK(condition, what)                                              \
-  do {                                                                           \
+#define WEFT_CHECK(condition, what)                                             \
+  do {                                                                          \
     if (!(condition)) ::weft::diag::internal_error(__FILE__, __LINE__, (what)); \
   } while (false)
 
 #define WEFT_CONCAT_INNER(a, b) a##b
 #define WEFT_CONCAT(a, b) WEFT_CONCAT_INNER(a, b)
 /// `WEFT_TRY(auto x, f());` declares x from a Result or returns the failure.
-#define WEFT_TRY(declaration, expression)                                          \
-  auto WEFT_CONCAT(weft_result_, __LINE__) = (expression);                         \
-  if (!WEFT_CONCAT(weft_result_, __LINE__)) return ::weft::diag::failure;          \
+#define WEFT_TRY(declaration, expression)                                 \
+  auto WEFT_CONCAT(weft_result_, __LINE__) = (expression);                \
+  if (!WEFT_CONCAT(weft_result_, __LINE__)) return ::weft::diag::failure; \
   declaration = std::move(WEFT_CONCAT(weft_result_, __LINE__)).value()
 /// `WEFT_TRY_VOID(f());` returns the failure of a Result<void>.
-#define WEFT_TRY_VOID(expression) \
-  do {                            \
+#define WEFT_TRY_VOID(expression)                    \
+  do {                                               \
     if (!(expression)) return ::weft::diag::failure; \
   } while (false)

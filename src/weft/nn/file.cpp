@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The `.weft` file: a zip of graph.json and one .npy per constant tensor. Numbers that must survive exactly (scales) are
-// written as rational text, float32 attributes as shortest round-trip decimals.
+// The `.weft` file: a zip of graph.json and one .npy per constant tensor. Numbers that must survive exactly (scales)
+// are written as rational text, float32 attributes as shortest round-trip decimals.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -114,7 +114,8 @@ class Reader {
     Shape out = integers(list);
     std::int64_t n = 1;
     for (auto d : out) {
-      if (d < 0 || d > (std::int64_t{1} << 31) || n > (std::int64_t{1} << 31)) problem("graph.json holds an impossible shape");
+      if (d < 0 || d > (std::int64_t{1} << 31) || n > (std::int64_t{1} << 31))
+        problem("graph.json holds an impossible shape");
       n *= std::max<std::int64_t>(d, 1);
       if (failed_) return {};
     }
@@ -239,7 +240,8 @@ Result<std::string> save(const Graph& graph, const std::map<std::string, std::st
     Json functions = Json::object();
     for (const auto& [role, spec] : node.functions) functions[role] = spec_to_json(spec);
     j["functions"] = std::move(functions);
-    j["origin"] = {{"file", node.origin.file}, {"node", node.origin.node}, {"op", node.origin.op}, {"tensor", node.origin.tensor}};
+    j["origin"] = {
+        {"file", node.origin.file}, {"node", node.origin.node}, {"op", node.origin.op}, {"tensor", node.origin.tensor}};
     nodes.push_back(std::move(j));
   }
   json["nodes"] = std::move(nodes);
@@ -265,11 +267,13 @@ Result<Loaded> load(const std::string& bytes, const std::string& name, Context& 
           [&](const Json& j) { graph.add_tensor(in.text(in.member(j, "name")), in.shape(in.member(j, "shape"))); });
   const auto tensor_id = [&](const Json& j) {
     const std::int64_t index = in.integer(j);
-    if (index < 0 || index >= static_cast<std::int64_t>(graph.tensors.size())) in.problem("graph.json names a tensor that is not there");
+    if (index < 0 || index >= static_cast<std::int64_t>(graph.tensors.size()))
+      in.problem("graph.json names a tensor that is not there");
     return TensorId{static_cast<std::uint32_t>(index)};
   };
   const auto ports = [&](const Json& list, std::vector<GraphPort>& to) {
-    in.each(list, [&](const Json& j) { to.push_back({in.text(in.member(j, "name")), tensor_id(in.member(j, "tensor"))}); });
+    in.each(list,
+            [&](const Json& j) { to.push_back({in.text(in.member(j, "name")), tensor_id(in.member(j, "tensor"))}); });
   };
   ports(in.member(json, "inputs"), graph.inputs);
   ports(in.member(json, "outputs"), graph.outputs);
@@ -297,9 +301,10 @@ Result<Loaded> load(const std::string& bytes, const std::string& name, Context& 
             if (!r || *r <= 0) return in.problem("a scale is not a positive rational");
             q.scale.factors.push_back(*r);
           });
-          if (!in.failed() && (q.values.shape != q.codes.shape || q.values.shape != p.values.shape || q.scale.factors.empty() ||
-                               (!q.scale.per_tensor() && (q.codes.shape.empty() || static_cast<std::int64_t>(q.scale.factors.size()) !=
-                                                                                       q.codes.shape.back()))))
+          if (!in.failed() &&
+              (q.values.shape != q.codes.shape || q.values.shape != p.values.shape || q.scale.factors.empty() ||
+               (!q.scale.per_tensor() &&
+                (q.codes.shape.empty() || static_cast<std::int64_t>(q.scale.factors.size()) != q.codes.shape.back()))))
             in.problem("codes, values and scale of a quantized tensor do not fit together");
           p.quantized = std::move(q);
         }
@@ -310,8 +315,8 @@ Result<Loaded> load(const std::string& bytes, const std::string& name, Context& 
     if (functions.is_object())
       for (const auto& [role, spec] : functions.items()) node.functions[role] = in.spec(spec);
     const Json& origin = in.member(j, "origin");
-    node.origin = {in.text(in.member(origin, "file")), in.text(in.member(origin, "node")), in.text(in.member(origin, "op")),
-                   in.text(in.member(origin, "tensor"))};
+    node.origin = {in.text(in.member(origin, "file")), in.text(in.member(origin, "node")),
+                   in.text(in.member(origin, "op")), in.text(in.member(origin, "tensor"))};
     graph.nodes.push_back(std::move(node));
   });
   if (in.failed()) return diag::failure;

@@ -16,8 +16,12 @@ Graph sample() {
   Node node;
   node.name = "fc/1";
   node.op = "Dense";
-  node.attributes = {{"a", true}, {"b", std::int64_t{-4}}, {"c", 0.1}, {"d", std::string("t")},
-                     {"e", std::vector<std::int64_t>{1, 2}}, {"f", std::vector<double>{0.5, 1e-30}}};
+  node.attributes = {{"a", true},
+                     {"b", std::int64_t{-4}},
+                     {"c", 0.1},
+                     {"d", std::string("t")},
+                     {"e", std::vector<std::int64_t>{1, 2}},
+                     {"f", std::vector<double>{0.5, 1e-30}}};
   node.inputs = {x};
   node.outputs = {y};
   Parameter kernel;

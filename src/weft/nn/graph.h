@@ -77,8 +77,8 @@ struct Graph {
   [[nodiscard]] std::vector<const Node*> consumers(TensorId id) const;
 };
 
-/// `.weft`: a zip of graph.json and parameters as .npy, versioned; load(save(g)) is equal. Extra members ("exact.txt") may
-/// ride along.
+/// `.weft`: a zip of graph.json and parameters as .npy, versioned; load(save(g)) is equal. Extra members ("exact.txt")
+/// may ride along.
 Result<std::string> save(const Graph& graph, const std::map<std::string, std::string>& extra, Context& ctx);
 struct Loaded {
   Graph graph;

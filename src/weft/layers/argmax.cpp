@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// ArgMax: indices of the k largest elements of the last axis, ties to the lower index.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "weft/layers/float_run.h"
+#include "weft/layers/layer_rows.h"
+#include "weft/layers/recipe.h"
+
+namespace weft::layers {
+namespace {
+
+Result<Shape> shape(const nn::Graph& graph, const nn::Node& node, Context& ctx) {
+  Shape s = graph.at(node.inputs[0]).shape;
+  const std::int64_t k = get_int(node.attributes, "k", 1);
+  if (s.empty() || k < 1 || k > s.back())
+    return ctx.fail(Kind::ShapeMismatch, node.origin,
+                    fmt::format("cannot take the {} largest of shape {}", k, weft::to_string(s)));
+  if (k == 1 && !get_bool(node.attributes, "keepdims", true))
+    s.pop_back();
+  else
+    s.back() = k;
+  return s;
+}
+
+Result<void> evaluate(const nn::Node& node, FloatRun& run, Context&) {
+  const auto& x = run.input(node, 0);
+  auto& y = run.output(node);
+  const auto n = static_cast<std::size_t>(run.graph().at(node.inputs[0]).shape.back());
+  const auto k = static_cast<std::size_t>(get_int(node.attributes, "k", 1));
+  std::vector<std::size_t> order(n);
+  for (std::size_t row = 0; row < x.size() / n; ++row) {
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return x[row * n + a] > x[row * n + b]; });
+    for (std::size_t i = 0; i < k; ++i) y[row * k + i] = static_cast<float>(order[i]);
+  }
+  return {};
+}
+
+Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
+  WEFT_TRY(const auto codes, recipe.codes(node, Symbol(recipe.input(node)), true));
+  if (!recipe.value(codes.value).scale.per_tensor())
+    return ctx.fail(Kind::LoweringUnsupported, node.origin,
+                    "elements with different scales cannot be compared; give the layer in front a result type");
+  Symbol out;
+  out.layer = node.name;
+  WEFT_TRY(out.value,
+           recipe.add(node.name, exact::ArgMax{codes.value, get_int(node.attributes, "k", 1)}, Scale(), node.origin));
+  const Shape& shape = recipe.source().at(node.outputs[0]).shape;
+  if (recipe.value(out.value).shape != shape) {
+    WEFT_TRY(out.value, recipe.add(node.name, exact::Reshape{out.value}, Scale(), node.origin, shape));
+  }
+  return recipe.set_output(node, std::move(out));
+}
+
+}  // namespace
+
+Layer argmax_layer() {
+  return {.op = "ArgMax",
+          .summary = "indices of the k largest elements of the last axis; also TopK's indices",
+          .attributes = {"k", "keepdims"},
+          .required_parameters = {},
+          .optional_parameters = {},
+          .functions = {},
+          .infer_shape = shape,
+          .evaluate = evaluate,
+          .lower = lower,
+          .macs = no_macs};
+}
+
+}  // namespace weft::layers

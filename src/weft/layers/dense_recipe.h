@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The recipe that Dense and DenseBatchnorm share. Private to this room.
+#pragma once
+
+#include "weft/layers/recipe.h"
+
+namespace weft::layers {
+
+/// y = x W + b in exact integers, the activation, the certificate. `bias` may be missing; it lies along the outputs.
+Result<void> lower_dense(const nn::Node& node, Recipe& recipe, const IntegerParameter& kernel,
+                         const std::optional<IntegerParameter>& bias, Context& ctx);
+
+/// float32 y = x W + b on a batch, products and sums in index order.
+void evaluate_dense(const std::vector<float>& x, const FloatTensor& kernel, const FloatTensor* bias,
+                    std::vector<float>& y);
+
+Result<Shape> dense_shape(const nn::Graph& graph, const nn::Node& node, Context& ctx);
+std::int64_t dense_macs(const nn::Graph& graph, const nn::Node& node);
+
+}  // namespace weft::layers

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/layers/float_run.h"
+
+#include <fmt/format.h>
+
+namespace weft::layers {
+
+std::vector<float>& FloatRun::output(const nn::Node& node) {
+  auto& out = at(node.outputs[0]);
+  out.resize(static_cast<std::size_t>(batch_ * element_count(graph_.at(node.outputs[0]).shape)));
+  return out;
+}
+
+Result<FloatTensor> parameter_values(const nn::Node& node, const std::string& role, Context& ctx) {
+  const nn::Parameter& parameter = node.parameters.at(role);
+  if (!parameter.quantizer) return parameter.values;
+  WEFT_TRY(const auto function, quantizers::make(*parameter.quantizer, node.origin, ctx));
+  WEFT_TRY(auto quantized, function->quantize(parameter.values, node.origin, ctx));
+  return std::move(quantized.values);
+}
+
+Result<void> apply_function(const nn::Node& node, const std::string& role, std::vector<float>& data,
+                            std::int64_t channels, Context& ctx) {
+  const auto it = node.functions.find(role);
+  if (it == node.functions.end()) return {};
+  WEFT_TRY(const auto function, quantizers::make(it->second, node.origin, ctx));
+  const auto n = static_cast<std::size_t>(std::max<std::int64_t>(channels, 1));
+  if (function->channels() != 1 && function->channels() != n)
+    return ctx.fail(Kind::ShapeMismatch, node.origin,
+                    fmt::format("`{}` has parameters for {} channels, the data has {}", it->second.family,
+                                function->channels(), n));
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = function->apply(data[i], i % n);
+  return {};
+}
+
+Result<std::vector<std::vector<float>>> run_float(const nn::Graph& graph, const std::vector<std::vector<float>>& inputs,
+                                                  std::int64_t batch, Context& ctx) {
+  FloatRun run(graph, batch);
+  for (std::size_t i = 0; i < graph.inputs.size(); ++i) run.at(graph.inputs[i].tensor) = inputs.at(i);
+  for (const auto& node : graph.nodes) {
+    if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {.file = graph.file}, "the run was interrupted");
+    const Layer* layer = find_layer(node.op);
+    WEFT_CHECK(layer != nullptr, "graph was not checked");
+    WEFT_TRY_VOID(layer->evaluate(node, run, ctx));
+  }
+  std::vector<std::vector<float>> out;
+  for (std::size_t i = 0; i < graph.tensors.size(); ++i)
+    out.push_back(std::move(run.at(nn::TensorId{static_cast<std::uint32_t>(i)})));
+  return out;
+}
+
+}  // namespace weft::layers

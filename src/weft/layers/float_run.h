@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Running the source model in its own float32 arithmetic.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "weft/layers/layer.h"
+
+namespace weft::layers {
+
+/// Batch of every tensor of a graph while its nodes are evaluated in order. Tensors are [batch, ...shape].
+class FloatRun {
+ public:
+  FloatRun(const nn::Graph& graph, std::int64_t batch) : graph_(graph), batch_(batch), tensors_(graph.tensors.size()) {}
+
+  [[nodiscard]] const nn::Graph& graph() const { return graph_; }
+  [[nodiscard]] std::int64_t batch() const { return batch_; }
+  [[nodiscard]] const std::vector<float>& at(nn::TensorId id) const { return tensors_[id.index]; }
+  std::vector<float>& at(nn::TensorId id) { return tensors_[id.index]; }
+  [[nodiscard]] const std::vector<float>& input(const nn::Node& node, std::size_t i) const {
+    return at(node.inputs[i]);
+  }
+  /// Sized batch * elements of the output.
+  std::vector<float>& output(const nn::Node& node);
+
+ private:
+  const nn::Graph& graph_;
+  std::int64_t batch_;
+  std::vector<std::vector<float>> tensors_;
+};
+
+/// The parameter `role` as the layer computes with it: its quantizer applied. Fails when the quantizer does.
+Result<FloatTensor> parameter_values(const nn::Node& node, const std::string& role, Context& ctx);
+
+/// Applies function `role` (if any) of the node in place to rows whose last axis has `channels` elements. A quantizer
+/// whose scale depends on the data (alpha = auto on an activation) is LoweringUnsupported.
+Result<void> apply_function(const nn::Node& node, const std::string& role, std::vector<float>& data,
+                            std::int64_t channels, Context& ctx);
+
+/// Evaluates all nodes; inputs by graph input name, [batch, ...]. Returns every tensor by TensorId.
+Result<std::vector<std::vector<float>>> run_float(const nn::Graph& graph, const std::vector<std::vector<float>>& inputs,
+                                                  std::int64_t batch, Context& ctx);
+
+}  // namespace weft::layers

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Identity: dropout, noise and other layers that do nothing at inference.
+#include "weft/layers/float_run.h"
+#include "weft/layers/layer_rows.h"
+#include "weft/layers/recipe.h"
+
+namespace weft::layers {
+namespace {
+
+Result<void> evaluate(const nn::Node& node, FloatRun& run, Context&) {
+  run.output(node) = run.input(node, 0);
+  return {};
+}
+
+Result<void> lower(const nn::Node& node, Recipe& recipe, Context&) {
+  return recipe.set_output(node, recipe.input(node));
+}
+
+}  // namespace
+
+Layer identity_layer() {
+  return {.op = "Identity",
+          .summary = "dropout, noise and other layers that do nothing at inference",
+          .attributes = {},
+          .required_parameters = {},
+          .optional_parameters = {},
+          .functions = {},
+          .infer_shape = same_shape,
+          .evaluate = evaluate,
+          .lower = lower,
+          .macs = no_macs};
+}
+
+}  // namespace weft::layers

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The row of each layer file; registry.cpp lists them. Private to this room.
+#pragma once
+
+#include "weft/layers/layer.h"
+
+namespace weft::layers {
+
+Layer activation_layer();
+Layer add_layer();
+Layer argmax_layer();
+Layer batch_norm_layer();
+Layer dense_layer();
+Layer dense_batchnorm_layer();
+Layer div_layer();
+Layer identity_layer();
+Layer mul_layer();
+Layer normalization_layer();
+Layer permute_layer();
+Layer pow_layer();
+Layer rescaling_layer();
+Layer reshape_layer();
+Layer softmax_layer();
+Layer sub_layer();
+
+/// infer_shape of layers that keep the shape of their first input.
+Result<Shape> same_shape(const nn::Graph& graph, const nn::Node& node, Context& ctx);
+std::int64_t no_macs(const nn::Graph& graph, const nn::Node& node);
+
+}  // namespace weft::layers

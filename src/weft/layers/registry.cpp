@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "weft/layers/layer.h"
+#include "weft/layers/layer_rows.h"
+
+namespace weft::layers {
+namespace {
+
+bool contains(const std::vector<std::string_view>& list, const std::string& key) {
+  return std::find(list.begin(), list.end(), key) != list.end();
+}
+
+/// What an importer wrote for a node must fit the row; hostile `.weft` files make this a user error.
+Result<void> check_schema(const Layer& layer, const nn::Node& node, Context& ctx) {
+  const auto fail = [&](const std::string& what) { return ctx.fail(Kind::ModelMalformed, node.origin, what); };
+  if (node.inputs.size() < layer.min_inputs || node.inputs.size() > layer.max_inputs)
+    return fail(fmt::format("{} takes {} to {} inputs, {} are given", layer.op, layer.min_inputs, layer.max_inputs,
+                            node.inputs.size()));
+  if (node.outputs.size() != 1)
+    return fail(fmt::format("{} has one output, {} are given", layer.op, node.outputs.size()));
+  for (const auto& [key, value] : node.attributes)
+    if (!contains(layer.attributes, key)) return fail(fmt::format("{} has no attribute `{}`", layer.op, key));
+  for (const auto& [role, value] : node.parameters)
+    if (!contains(layer.required_parameters, role) && !contains(layer.optional_parameters, role))
+      return fail(fmt::format("{} has no parameter `{}`", layer.op, role));
+  for (const auto& role : layer.required_parameters)
+    if (node.parameters.count(std::string(role)) == 0)
+      return fail(fmt::format("{} lacks its parameter `{}`", layer.op, role));
+  for (const auto& [role, value] : node.functions)
+    if (!contains(layer.functions, role)) return fail(fmt::format("{} has no function `{}`", layer.op, role));
+  return {};
+}
+
+}  // namespace
+
+const std::vector<Layer>& all_layers() {
+  static const std::vector<Layer> rows = {activation_layer(), add_layer(),
+                                          argmax_layer(),     batch_norm_layer(),
+                                          dense_layer(),      dense_batchnorm_layer(),
+                                          div_layer(),        identity_layer(),
+                                          mul_layer(),        normalization_layer(),
+                                          permute_layer(),    pow_layer(),
+                                          rescaling_layer(),  reshape_layer(),
+                                          softmax_layer(),    sub_layer()};
+  return rows;
+}
+
+const Layer* find_layer(std::string_view op) {
+  for (const auto& row : all_layers())
+    if (row.op == op) return &row;
+  return nullptr;
+}
+
+Result<Shape> same_shape(const nn::Graph& graph, const nn::Node& node, Context&) {
+  return graph.at(node.inputs[0]).shape;
+}
+std::int64_t no_macs(const nn::Graph&, const nn::Node&) { return 0; }
+
+Result<void> check(nn::Graph& graph, Context& ctx) {
+  bool ok = true;
+  std::vector<bool> known(graph.tensors.size(), false);
+  for (const auto& port : graph.inputs) known[port.tensor.index] = true;
+  for (const auto& node : graph.nodes) {
+    const Layer* layer = find_layer(node.op);
+    if (layer == nullptr) {
+      ctx.report(Kind::LayerUnsupported, node.origin, fmt::format("`{}` is no layer that weft knows", node.op));
+      return diag::failure;
+    }
+    if (!check_schema(*layer, node, ctx)) {
+      ok = false;
+      continue;
+    }
+    for (auto id : node.inputs)
+      if (!known[id.index])
+        return ctx.fail(Kind::ModelMalformed, node.origin, "the node reads a tensor that nothing has computed yet");
+    auto shape = layer->infer_shape(graph, node, ctx);
+    if (!shape) {
+      ok = false;
+      continue;
+    }
+    graph.tensors[node.outputs[0].index].shape = *shape;
+    known[node.outputs[0].index] = true;
+  }
+  if (!ok) return diag::failure;
+  for (const auto& port : graph.outputs)
+    if (!known[port.tensor.index])
+      return ctx.fail(Kind::ModelMalformed, {.file = graph.file, .tensor = port.name},
+                      "nothing computes this graph output");
+  return {};
+}
+
+}  // namespace weft::layers

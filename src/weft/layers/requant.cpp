@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quantizers behind a chain of float32 steps as exact step functions of the integer code.
+//
+// f(code) = quantizer(steps(float32(scale * code))) is evaluated in the source's own float32 arithmetic; where it is
+// monotone between known turning points its breakpoints are found by binary search. When the scale is a power of two,
+// no step but a ReLU lies in between and the quantizer is a plain fixed-point cast, the result is a shift with rounding
+// instead, which needs no search and is exact for any width.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "weft/fixed/quantize.h"
+#include "weft/layers/recipe.h"
+#include "weft/layers/scaled_float.h"
+
+namespace weft::layers {
+namespace {
+
+constexpr std::size_t kMaxPieces = std::size_t{1} << 22;
+
+/// A cast to a fixed-point type as a Function.
+class FixedCast final : public quantizers::Function {
+ public:
+  explicit FixedCast(const fixed::FixedType& type) : type_(type) {}
+  [[nodiscard]] float apply(float x, std::size_t channel) const override {
+    return fixed::to_float(code(x, channel), type_.frac_bits());
+  }
+  [[nodiscard]] Int code(float x, std::size_t) const override { return fixed::from_double(x, type_); }
+  [[nodiscard]] std::optional<quantizers::OutputSet> outputs() const override {
+    return quantizers::OutputSet{
+        Scale(fixed::pow2(-type_.frac_bits())), {fixed::min_code(type_), fixed::max_code(type_), 0}, type_};
+  }
+
+ private:
+  fixed::FixedType type_;
+};
+
+/// True for max(x, 0) and nothing else: monotone, keeps zero, and apply(x) == x for x > 0.
+bool is_plain_relu(const Step& step) {
+  const auto* function = std::get_if<std::shared_ptr<const quantizers::Function>>(&step);
+  if (function == nullptr || (*function)->channels() != 1 || (*function)->outputs() ||
+      !(*function)->turning_points().empty())
+    return false;
+  const auto& f = **function;
+  for (const float x : {0x1p-40F, 0.5F, 1.0F, 6.5F, 0x1p+20F, 3.0e30F})
+    if (f.apply(x, 0) != x || f.apply(-x, 0) != 0.0F) return false;
+  return f.apply(0.0F, 0) == 0.0F;
+}
+
+std::size_t channels_of(const exact::Value& value) {
+  return value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
+}
+
+/// Channels that need functions of their own: 1 or the extent of the last axis.
+std::size_t function_channels(const exact::Value& value, const std::vector<Step>& steps,
+                              const quantizers::Function& function) {
+  bool per_channel = !value.scale.per_tensor() || function.channels() != 1;
+  if (auto set = function.outputs()) per_channel = per_channel || !set->scale.per_tensor();
+  for (const auto& step : steps) {
+    if (const auto* s = std::get_if<exact::ReadoutStep>(&step)) per_channel = per_channel || s->operands.size() != 1;
+    if (const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&step))
+      per_channel = per_channel || (*f)->channels() != 1;
+  }
+  return per_channel ? channels_of(value) : 1;
+}
+
+/// Codes at which the chain of steps followed by `function` may turn: every part between them is monotone. Steps are
+/// taken one by one: on a part where the chain so far is monotone, the code where it crosses a turning point of the
+/// next step is found by binary search.
+std::vector<Int> turning_codes(const std::vector<Step>& steps, const quantizers::Function& function,
+                               const ScaledFloat& real, std::size_t channel, const fixed::Range& range) {
+  std::vector<Int> turns;
+  const auto split = [&](std::size_t prefix, const std::vector<double>& points) {
+    if (points.empty()) return;
+    const std::vector<Step> chain(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(prefix));
+    const auto g = [&](Int x) { return static_cast<double>(run_steps(chain, real(x), channel)); };
+    std::vector<Int> more;
+    for (std::size_t part = 0; part <= turns.size(); ++part) {
+      const Int a = part == 0 ? range.lo : turns[part - 1];
+      const Int b = part == turns.size() ? range.hi : turns[part] - 1;
+      if (a > b) continue;
+      const bool rising = g(a) <= g(b);
+      for (const double p : points) {
+        Int lo = a;
+        Int hi = b + 1;  // first code in [a, b + 1) beyond the point
+        while (lo < hi) {
+          const Int mid = lo + (hi - lo) / 2;
+          const bool beyond = rising ? g(mid) >= p : g(mid) < p;
+          if (beyond)
+            hi = mid;
+          else
+            lo = mid + 1;
+        }
+        if (lo > a && lo <= b) more.push_back(lo);
+      }
+    }
+    turns.insert(turns.end(), more.begin(), more.end());
+    std::sort(turns.begin(), turns.end());
+    turns.erase(std::unique(turns.begin(), turns.end()), turns.end());
+  };
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&steps[i]))
+      split(i, (*f)->turning_points());
+    if (const auto* s = std::get_if<exact::ReadoutStep>(&steps[i]))
+      if (s->op == exact::ReadoutStep::Op::Pow || s->op == exact::ReadoutStep::Op::ReverseDiv)
+        split(i, {0.0, 0x1p-149});
+  }
+  split(steps.size(), function.turning_points());
+  return turns;
+}
+
+/// The shift form, when the chain is nothing but an exact real number, perhaps a ReLU, and a plain cast.
+std::optional<fixed::ShiftRound> shift_form(const Rational& scale, const std::vector<Step>& steps,
+                                            const fixed::FixedType& type) {
+  const auto log2 = fixed::log2_exact(scale);
+  const bool relu = steps.size() == 1 && is_plain_relu(steps[0]);
+  if (!log2 || (!steps.empty() && !relu) ||
+      (relu && type.overflow != fixed::Overflow::Sat && type.overflow != fixed::Overflow::SatSym))
+    return std::nullopt;
+  fixed::ShiftRound out;
+  out.shift = -*log2 - type.frac_bits();
+  out.rounding = type.rounding;
+  out.lo = fixed::min_code(type);
+  out.hi = fixed::max_code(type);
+  if (relu) out.lo = std::max<Int>(out.lo, 0);
+  // Symmetric saturation is saturation to the symmetric range.
+  out.overflow = type.overflow == fixed::Overflow::SatSym ? fixed::Overflow::Sat : type.overflow;
+  out.width_bits = type.width_bits;
+  out.is_signed = type.is_signed;
+  out.saturation_bits = type.saturation_bits;
+  return out;
+}
+
+}  // namespace
+
+std::uint64_t Recipe::codes_at_risk(const Symbol& symbol, const quantizers::Function& function,
+                                    const std::vector<fixed::StepFunction>& functions) const {
+  const exact::Value& x = value(symbol.value);
+  const std::size_t channels = std::max({functions.size(), symbol.order_bound.size(), x.scale.factors.size()});
+  std::uint64_t total = 0;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const auto& f = functions[functions.size() == 1 ? 0 : c];
+    const double bound = symbol.order_bound[symbol.order_bound.size() == 1 ? 0 : c];
+    const Rational& scale = x.scale.at(c);
+    const ScaledFloat real(scale);
+    const fixed::Range range = channel_range(x, c, channels);
+    const double codes = std::ceil(bound / fixed::to_double(scale)) + 1.0;
+    const auto pieces = fixed::to_pieces(f, range, std::size_t{1} << 16);
+    if (!pieces || codes > 1e15) {
+      total += 1;  // too many to count one by one: at least one, and the bound is stated
+      continue;
+    }
+    const Int width = static_cast<Int>(codes);
+    Int counted_to = range.lo - 1;
+    for (const Int t : pieces->breakpoints) {
+      const Int from = std::max({range.lo, t - width, counted_to + 1});
+      const Int to = std::min(range.hi, t + width);
+      if (to - from > 100000) {
+        total += static_cast<std::uint64_t>(to - from);
+        counted_to = to;
+        continue;
+      }
+      for (Int k = from; k <= to; ++k) {
+        // Outside of the float32 sum the source rounds alike, so only the sum moves within the bound.
+        const float at = real(k);
+        const auto q = [&](double v) { return function.code(run_steps(symbol.pending, static_cast<float>(v), c), c); };
+        const float below = std::nextafter(static_cast<float>(at - bound), -INFINITY);
+        const float above = std::nextafter(static_cast<float>(at + bound), INFINITY);
+        const Int here = q(at);
+        if (q(below) != here || q(above) != here) ++total;
+      }
+      counted_to = std::max(counted_to, to);
+    }
+  }
+  return total;
+}
+
+Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function,
+                               bool chosen) {
+  const exact::Value& x = value(symbol.value);
+  const auto set = function.outputs();
+  if (!set)
+    return ctx_.fail(Kind::LoweringUnsupported, node.origin,
+                     "this quantizer has no fixed set of values (its scale depends on the data, or its grid needs more "
+                     "than 120 bits); "
+                     "give it a fixed alpha");
+  const std::size_t channels = channels_of(x);
+  if (function.channels() != 1 && function.channels() != channels)
+    return ctx_.fail(
+        Kind::ShapeMismatch, node.origin,
+        fmt::format("the quantizer has parameters for {} channels, the tensor has {}", function.channels(), channels));
+  const std::size_t count = function_channels(x, symbol.pending, function);
+  std::vector<fixed::StepFunction> functions;
+  std::size_t pieces_total = 0;
+  for (std::size_t c = 0; c < count; ++c) {
+    if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, node.origin, "the run was interrupted");
+    const fixed::Range range = channel_range(x, c, count);
+    std::optional<fixed::ShiftRound> shift;
+    if (set->type) shift = shift_form(x.scale.at(c), symbol.pending, *set->type);
+    if (shift) {
+      functions.push_back(fixed::restrict(*shift, range));
+      continue;
+    }
+    const ScaledFloat real(x.scale.at(c));
+    const auto f = [&](Int code) { return function.code(run_steps(symbol.pending, real(code), c), c); };
+    auto pieces = fixed::pieces_of(f, range.lo, range.hi, turning_codes(symbol.pending, function, real, c, range));
+    pieces_total += pieces.values.size();
+    if (pieces_total > kMaxPieces)
+      return ctx_.fail(
+          Kind::LoweringUnsupported, node.origin,
+          fmt::format("the step function has more than {} steps; give the layer a narrower result type", kMaxPieces));
+    if (const auto equal = fixed::find_shift_round(pieces, range))
+      functions.emplace_back(*equal);
+    else
+      functions.emplace_back(std::move(pieces));
+  }
+  if (std::all_of(functions.begin(), functions.end(), [&](const auto& f) { return f == functions[0]; }))
+    functions.resize(1);
+
+  if (!symbol.order_bound.empty()) {
+    const std::uint64_t risk = codes_at_risk(symbol, function, functions);
+    auto& c = certificate(symbol.sum_layer, "");
+    c.bound = std::max(c.bound, *std::max_element(symbol.order_bound.begin(), symbol.order_bound.end()));
+    c.codes_at_risk += risk;
+    if (risk > 0) c.word = std::max(c.word, Word::FloatOrder);
+  }
+  fold(symbol.layer, node.name);
+  Scale out_scale = set->scale;
+  Symbol out;
+  WEFT_TRY(out.value, add(node.name, exact::Requant{symbol.value, std::move(functions), chosen}, std::move(out_scale),
+                          node.origin));
+  out.layer = node.name;
+  return out;
+}
+
+Result<Symbol> Recipe::apply(const nn::Node& node, Symbol symbol, const quantizers::Spec& spec) {
+  WEFT_TRY(auto function, quantizers::make(spec, node.origin, ctx_));
+  const auto* family = quantizers::find_family(spec.family);
+  if (family != nullptr && family->is_quantizer) return requant(node, symbol, *function, false);
+  if (spec.family == "linear") return symbol;
+  symbol.pending.emplace_back(std::move(function));
+  return symbol;
+}
+
+Result<Symbol> Recipe::cast(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type) {
+  const exact::Value& x = value(symbol.value);
+  // A cast that loses nothing leaves the meaning as it is: the codes already lie on the type's grid and in its range.
+  const auto log2 = fixed::log2_exact(x.scale.at(0));
+  bool lossless = symbol.pending.empty() && x.scale.per_tensor() && log2.has_value();
+  for (const auto& r : x.ranges) {
+    if (!lossless) break;
+    const int shift = type.frac_bits() + *log2;
+    const auto lo =
+        shift >= 0 ? fixed::checked_shift_left(r.lo, shift) : std::optional<Int>(fixed::floor_shift(r.lo, -shift));
+    const auto hi =
+        shift >= 0 ? fixed::checked_shift_left(r.hi, shift) : std::optional<Int>(fixed::floor_shift(r.hi, -shift));
+    lossless = lo && hi && *lo >= fixed::min_code(type) && *hi <= fixed::max_code(type) &&
+               (shift >= 0 || r.step_log2 >= -shift);
+  }
+  if (lossless) {
+    Symbol same = symbol;
+    same.typed = true;
+    return same;
+  }
+  if (type.overflow != fixed::Overflow::Sat && type.overflow != fixed::Overflow::SatSym)
+    ctx_.report(
+        Kind::TypeMayWrap, node.origin,
+        fmt::format("values may leave {} and are not clipped; use SAT or a wider type", fixed::to_string(type)));
+  weaken(node, Word::Quantized, fmt::format("result as {}", fixed::to_string(type)));
+  return requant(node, symbol, FixedCast(type), true);
+}
+
+}  // namespace weft::layers
