@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What a user may say about types and implementation, per model, layer type and layer name.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "weft/fixed/type.h"
+#include "weft/nn/graph.h"
+
+namespace weft::lower {
+
+/// One block of a configuration. Empty entries fall through: LayerName, then LayerType, then Model.
+struct BlockConfig {
+  /// By role: "default", "weight", "bias", "result", "accum".
+  std::map<std::string, fixed::TypeSpec> precision;
+  std::optional<std::int64_t> reuse_factor;
+  std::optional<std::string> strategy;
+  /// "remove", "table" or "argmax".
+  std::optional<std::string> softmax;
+};
+
+/// A whole configuration. hls4ml's YAML is accepted: Model / LayerType / LayerName at the top or below HLSConfig.
+struct Config {
+  BlockConfig model;
+  std::map<std::string, BlockConfig> layer_type;
+  std::map<std::string, BlockConfig> layer_name;
+  // Project keys of hls4ml files that Weft honours; the command line wins.
+  std::optional<std::string> part;
+  std::optional<double> clock_ns;
+  std::optional<std::string> io_type;
+  std::optional<std::string> project_name;
+};
+
+/// Parses YAML. Types without modes mean TRN,WRAP here, as hls4ml means them. Unknown keys are ConfigUnknownKey errors with the
+/// nearest known key; values of a wrong kind are ConfigInvalid.
+Result<Config> parse_config(const std::string& yaml, const std::string& file, Context& ctx);
+
+/// Applies `layer.key=value` (split at the last dot of a known layer name; "Model.key=value" sets the model block). Types without
+/// modes mean RND_CONV,SAT here.
+Result<void> apply_setting(Config& config, const std::string& setting, const nn::Graph& graph, Context& ctx);
+
+/// Every layer name and layer type of the configuration must exist in the graph.
+Result<void> check_names(const Config& config, const nn::Graph& graph, const std::string& file, Context& ctx);
+
+/// Resolved values for one node.
+struct LayerSettings {
+  const Config* config;
+  [[nodiscard]] std::optional<fixed::TypeSpec> type(const nn::Node& node, const std::string& role) const;
+  [[nodiscard]] std::optional<std::string> softmax(const nn::Node& node) const;
+  [[nodiscard]] std::int64_t reuse_factor(const nn::Node& node) const;
+};
+
+}  // namespace weft::lower

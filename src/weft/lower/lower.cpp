@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/lower/lower.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "weft/layers/float_run.h"
+#include "weft/lower/inputs.h"
+#include "weft/lower/passes/fold_batchnorm.h"
+#include "weft/lower/policy.h"
+
+namespace weft::lower {
+namespace {
+
+/// Smallest and largest value of every layer's result and every input on the calibration data.
+Result<std::map<std::string, std::pair<double, double>>> observe(const nn::Graph& graph, const Calibration& calibration, Context& ctx) {
+  std::map<std::string, std::pair<double, double>> out;
+  WEFT_TRY(const auto tensors, layers::run_float(graph, calibration.inputs, calibration.batch, ctx));
+  const auto note = [&](const std::string& name, const std::vector<float>& data) {
+    if (data.empty()) return;
+    const auto [lo, hi] = std::minmax_element(data.begin(), data.end());
+    out[name] = {*lo, *hi};
+  };
+  for (const auto& node : graph.nodes) note(node.name, tensors[node.outputs[0].index]);
+  return out;
+}
+
+/// A graph output: pending arithmetic becomes steps of the host; a function needs codes.
+Result<void> add_output(const nn::GraphPort& port, layers::Recipe& recipe) {
+  layers::Symbol symbol = recipe.symbol(port.tensor);
+  const nn::Node* producer = recipe.source().producer(port.tensor);
+  exact::GraphOutput output{port.name, symbol.value, {}};
+  const bool arithmetic = std::all_of(symbol.pending.begin(), symbol.pending.end(),
+                                      [](const auto& s) { return std::holds_alternative<exact::ReadoutStep>(s); });
+  if (arithmetic) {
+    for (const auto& step : symbol.pending) output.steps.push_back(std::get<exact::ReadoutStep>(step));
+    if (!symbol.order_bound.empty()) {
+      auto& c = recipe.certificate(symbol.sum_layer, "");
+      c.word = std::max(c.word, layers::Word::FloatOrder);
+      c.bound = std::max(c.bound, *std::max_element(symbol.order_bound.begin(), symbol.order_bound.end()));
+    }
+  } else {
+    WEFT_CHECK(producer != nullptr, "a function without a layer");
+    WEFT_TRY(const auto codes, recipe.codes(*producer, symbol, false));
+    output.value = codes.value;
+  }
+  recipe.graph().outputs.push_back(std::move(output));
+  return {};
+}
+
+}  // namespace
+
+Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& ctx) {
+  nn::Graph graph = source;
+  std::map<std::string, std::pair<double, double>> observed;
+  if (options.calibration) {
+    // Before folding: ranges of the layers as the source names them.
+    WEFT_TRY(observed, observe(graph, *options.calibration, ctx));
+  }
+  WEFT_TRY(const auto folded, fold_batchnorm(graph, ctx));
+  // A folded normalization's range is that of the layer it went into.
+  for (const auto& [layer, into] : folded)
+    if (const auto it = observed.find(layer); it != observed.end()) {
+      const bool behind = [&] {
+        for (const auto& node : graph.nodes) {
+          if (node.name == into) return true;
+          if (node.name == layer) return false;
+        }
+        return false;
+      }();
+      if (behind) observed[into] = it->second;
+    }
+  const Policy policy(options, std::move(observed));
+  layers::Recipe recipe(graph, policy, ctx);
+
+  for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
+    const auto& port = graph.inputs[i];
+    WEFT_TRY(const InputType type, input_type(graph, port, i, options, ctx));
+    WEFT_TRY(const auto id, recipe.add(port.name, exact::Input{}, type.scale, {.file = graph.file, .tensor = port.name}, graph.at(port.tensor).shape));
+    auto& value = recipe.graph().values[id.index];
+    value.ranges.assign(static_cast<std::size_t>(element_count(value.shape)), type.range);
+    recipe.graph().inputs.push_back({port.name, id, type.conversion, type.rule});
+    for (const auto& node : type.nodes) recipe.mark_input_quantizer(node);
+    layers::Symbol symbol;
+    symbol.value = id;
+    symbol.layer = port.name;
+    recipe.set(port.tensor, std::move(symbol));
+  }
+  for (const auto& node : graph.nodes) {
+    if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, node.origin, "the run was interrupted");
+    WEFT_TRY_VOID(layers::find_layer(node.op)->lower(node, recipe, ctx));
+  }
+  for (const auto& port : graph.outputs) WEFT_TRY_VOID(add_output(port, recipe));
+
+  Lowered out;
+  for (const auto& node : graph.nodes) {
+    auto& c = recipe.certificate(node.name, node.op);
+    if (const auto it = folded.find(node.name); it != folded.end()) {
+      c.op = "BatchNorm";
+      c.notes.push_back(fmt::format("folded into `{}`", it->second));
+      c.word = std::max(c.word, layers::Word::Quantized);
+    }
+    if (c.op.empty()) c.op = node.op;
+    if (c.word == layers::Word::Exact && c.bound > 0.0)
+      c.notes.push_back(fmt::format("any order of the float additions gives the same result: within the bound {:.3g} no reachable code changes", c.bound));
+    out.certificate.push_back(c);
+    out.network = std::max(out.network, c.word);
+  }
+  // A kernel changed by a folded normalization is no longer the model's own number.
+  for (auto& probe : recipe.graph().probes)
+    if (const auto it = folded.find(probe.layer); it != folded.end() && !probe.value) probe.folded_into = it->second;
+  out.graph = std::move(recipe.graph());
+  const std::string broken = exact::verify(out.graph);
+  WEFT_CHECK(broken.empty(), "lowering made an unsound graph: " + broken);
+  return out;
+}
+
+}  // namespace weft::lower
