@@ -34,17 +34,17 @@ struct Constant {
   bool operator==(const Constant&) const = default;
 };
 
-/// y[..., o] = sum_i x[..., i] * weights[i * n_out + o] + bias[o], all integers. The result's scale is the product of the
-/// scales of x and the weights (per channel o where the weights have one per output).
+/// y[..., o] = sum_i x[..., i] * weights[i * n_out + o] + bias[o], all integers. The result's scale is the product of
+/// the scales of x and the weights (per channel o where the weights have one per output).
 struct MatVec {
   ValueId x;
   std::int64_t n_in = 0;
   std::int64_t n_out = 0;
   std::vector<std::int64_t> weights;
   std::vector<Int> bias;
-  /// A forced accumulator (arithmetic.md): bias first, each product cast to the type, inputs added in index order. The type's
-  /// fraction is relative to the exact accumulator's LSB: code_acc = cast(exact code, lsb_shift): the exact code is
-  /// worth 2^-lsb_frac_bits in units of the type's value.
+  /// A forced accumulator (arithmetic.md): bias first, each product cast to the type, inputs added in index order. The
+  /// type's fraction is relative to the exact accumulator's LSB: code_acc = cast(exact code, lsb_shift): the exact code
+  /// is worth 2^-lsb_frac_bits in units of the type's value.
   struct ForcedAccumulator {
     fixed::FixedType type;
     int lsb_frac_bits = 0;
@@ -112,7 +112,8 @@ struct Reshape {
 };
 
 // The variant of all rows of primitives.def, in their order.
-using Primitive = std::variant<Input, Constant, MatVec, Add, Sub, Mul, Requant, Reduce, ArgMax, Concat, Permute, Reshape>;
+using Primitive =
+    std::variant<Input, Constant, MatVec, Add, Sub, Mul, Requant, Reduce, ArgMax, Concat, Permute, Reshape>;
 
 /// "matvec" and so on.
 std::string_view name_of(const Primitive& primitive);
@@ -196,8 +197,8 @@ Result<std::vector<fixed::Range>> infer_ranges(const Graph& graph, const Value& 
 /// Shape of the result of a primitive (Input, Constant, Reshape: `value.shape` itself).
 Result<Shape> infer_shape(const Graph& graph, const Value& value, Context& ctx);
 
-/// Checks order, shapes, sizes of parameters, unique legal names, and that the stored ranges contain the inferred ones. A
-/// violation is an InternalError's text; empty when the graph is sound.
+/// Checks order, shapes, sizes of parameters, unique legal names, and that the stored ranges contain the inferred ones.
+/// A violation is an InternalError's text; empty when the graph is sound.
 std::string verify(const Graph& graph);
 
 /// Total width in bits of a code of this range: two's complement when lo < 0.

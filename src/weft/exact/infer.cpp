@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/exact/infer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace weft::exact {
+namespace {
+
+using fixed::Range;
+
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;
+constexpr int kMaxShift = 127;
+constexpr int kMaxFracBits = 4096;
+
+ShapeOrError wrong(std::string what) { return {{}, std::move(what)}; }
+
+struct ShapeRule {
+  const Graph& graph;
+  const Value& value;
+
+  [[nodiscard]] const Shape& shape_of(ValueId id) const { return graph.at(id).shape; }
+
+  ShapeOrError operator()(const Input& /*p*/) const { return {value.shape, {}}; }
+  ShapeOrError operator()(const Constant& p) const {
+    if (static_cast<std::int64_t>(p.codes.size()) != element_count(value.shape)) {
+      return wrong(fmt::format("{} codes do not fill shape {}", p.codes.size(), to_string(value.shape)));
+    }
+    return {value.shape, {}};
+  }
+  ShapeOrError operator()(const MatVec& p) const {
+    Shape shape = shape_of(p.x);
+    if (shape.empty() || shape.back() != p.n_in) {
+      return wrong(fmt::format("a matrix with {} inputs does not fit shape {}", p.n_in, to_string(shape)));
+    }
+    if (p.n_out < 1 || p.n_out > kMaxElements / p.n_in) return wrong(fmt::format("{} outputs", p.n_out));
+    if (static_cast<std::int64_t>(p.weights.size()) != p.n_in * p.n_out) {
+      return wrong(fmt::format("{} weights are not {} x {}", p.weights.size(), p.n_in, p.n_out));
+    }
+    if (static_cast<std::int64_t>(p.bias.size()) != p.n_out) {
+      return wrong(fmt::format("{} biases for {} outputs", p.bias.size(), p.n_out));
+    }
+    if (p.accumulator) {
+      const auto& type = p.accumulator->type;
+      if (type.width_bits < 1 || type.width_bits > (type.is_signed ? 128 : 127) || type.saturation_bits < 0 ||
+          type.saturation_bits > type.width_bits || std::abs(type.integer_bits) > kMaxFracBits ||
+          std::abs(p.accumulator->lsb_frac_bits) > kMaxFracBits) {
+        return wrong("the accumulator type is out of bounds");
+      }
+    }
+    shape.back() = p.n_out;
+    return {shape, {}};
+  }
+  [[nodiscard]] ShapeOrError elementwise(ValueId a, ValueId b) const {
+    const auto out = tensor::broadcast(shape_of(a), shape_of(b));
+    if (!out.ok) {
+      return wrong(fmt::format("{} and {} do not broadcast", to_string(shape_of(a)), to_string(shape_of(b))));
+    }
+    return {out.shape, {}};
+  }
+  [[nodiscard]] ShapeOrError shifted(ValueId a, ValueId b, int shift_a, int shift_b) const {
+    if (shift_a < 0 || shift_a > kMaxShift || shift_b < 0 || shift_b > kMaxShift) {
+      return wrong(fmt::format("shifts {} and {} are not 0 to {}", shift_a, shift_b, kMaxShift));
+    }
+    return elementwise(a, b);
+  }
+  ShapeOrError operator()(const Add& p) const { return shifted(p.a, p.b, p.shift_a, p.shift_b); }
+  ShapeOrError operator()(const Sub& p) const { return shifted(p.a, p.b, p.shift_a, p.shift_b); }
+  ShapeOrError operator()(const Mul& p) const { return elementwise(p.a, p.b); }
+  ShapeOrError operator()(const Requant& p) const {
+    const Shape& shape = shape_of(p.x);
+    const auto n = static_cast<std::int64_t>(p.functions.size());
+    if (n != 1 && n != element_count(shape) && (shape.empty() || n != shape.back())) {
+      return wrong(fmt::format("{} functions for shape {}", n, to_string(shape)));
+    }
+    for (const auto& f : p.functions) {
+      if (!fixed::is_valid(f)) return wrong("a step function is malformed");
+    }
+    return {shape, {}};
+  }
+  ShapeOrError operator()(const Reduce& p) const {
+    Shape shape = shape_of(p.x);
+    if (shape.empty()) return wrong("a scalar has no axis to reduce");
+    shape.back() = 1;
+    return {shape, {}};
+  }
+  ShapeOrError operator()(const ArgMax& p) const {
+    Shape shape = shape_of(p.x);
+    if (shape.empty() || p.k < 1 || p.k > shape.back()) {
+      return wrong(fmt::format("k = {} does not fit shape {}", p.k, to_string(shape)));
+    }
+    shape.back() = p.k;
+    return {shape, {}};
+  }
+  ShapeOrError operator()(const Concat& p) const {
+    if (p.xs.empty()) return wrong("nothing to concatenate");
+    Shape shape = shape_of(p.xs.front());
+    if (p.axis < 0 || p.axis >= static_cast<std::int64_t>(shape.size())) {
+      return wrong(fmt::format("axis {} is not in shape {}", p.axis, to_string(shape)));
+    }
+    const auto axis = static_cast<std::size_t>(p.axis);
+    for (std::size_t i = 1; i < p.xs.size(); ++i) {
+      Shape other = shape_of(p.xs[i]);
+      if (other.size() != shape.size()) return wrong("shapes of different ranks");
+      const std::int64_t extent = other[axis];
+      other[axis] = shape[axis];
+      if (other != shape) {
+        return wrong(
+            fmt::format("{} and {} differ beside axis {}", to_string(shape), to_string(shape_of(p.xs[i])), axis));
+      }
+      shape[axis] += extent;
+    }
+    return {shape, {}};
+  }
+  ShapeOrError operator()(const Permute& p) const {
+    const Shape& shape = shape_of(p.x);
+    std::vector<bool> seen(shape.size(), false);
+    Shape out;
+    for (const auto axis : p.permutation) {
+      if (axis < 0 || axis >= static_cast<std::int64_t>(shape.size()) || seen[static_cast<std::size_t>(axis)]) {
+        return wrong("not a permutation of the axes");
+      }
+      seen[static_cast<std::size_t>(axis)] = true;
+      out.push_back(shape[static_cast<std::size_t>(axis)]);
+    }
+    if (out.size() != shape.size()) return wrong("not a permutation of the axes");
+    return {out, {}};
+  }
+  ShapeOrError operator()(const Reshape& p) const {
+    if (element_count(shape_of(p.x)) != element_count(value.shape)) {
+      return wrong(fmt::format("{} does not reshape to {}", to_string(shape_of(p.x)), to_string(value.shape)));
+    }
+    return {value.shape, {}};
+  }
+};
+
+/// For every element of the broadcast shape `to` the element of `from`.
+std::vector<std::size_t> broadcast_map(const Shape& from, const Shape& to) {
+  std::vector<std::size_t> map(static_cast<std::size_t>(element_count(to)));
+  const auto strides = strides_of(from);
+  const std::size_t lead = to.size() - from.size();
+  std::vector<std::int64_t> at(to.size(), 0);
+  std::int64_t source = 0;
+  for (auto& m : map) {
+    m = static_cast<std::size_t>(source);
+    for (std::size_t d = to.size(); d-- > 0;) {
+      const std::int64_t stride = d >= lead && from[d - lead] != 1 ? strides[d - lead] : 0;
+      source += stride;
+      if (++at[d] < to[d]) break;
+      source -= stride * to[d];
+      at[d] = 0;
+    }
+  }
+  return map;
+}
+
+/// Ranges of a primitive; nullopt when 128 bits do not suffice.
+struct RangeRule {
+  using Ranges = std::vector<Range>;
+  using Out = std::optional<Ranges>;
+  const Graph& graph;
+  const Value& value;
+  const Shape& shape;
+
+  [[nodiscard]] const Ranges& ranges_of(ValueId id) const { return graph.at(id).ranges; }
+
+  Out operator()(const Input& /*p*/) const { return value.ranges; }
+  Out operator()(const Constant& p) const {
+    Ranges out;
+    for (const Int code : p.codes) out.push_back({code, code, code == 0 ? 0 : fixed::trailing_zeros(code)});
+    return out;
+  }
+
+  static std::optional<Range> product_sum(const MatVec& p, const Range* x, std::int64_t o) {
+    const Int b = p.bias[static_cast<std::size_t>(o)];
+    std::optional<Range> sum = Range{b, b, b == 0 ? 0 : fixed::trailing_zeros(b)};
+    for (std::int64_t i = 0; i < p.n_in && sum; ++i) {
+      const std::int64_t weight = p.weights[static_cast<std::size_t>(i * p.n_out + o)];
+      if (weight == 0) continue;
+      const auto term = fixed::scale(x[i], weight);
+      sum = term ? fixed::add(*sum, *term) : std::nullopt;
+    }
+    return sum;
+  }
+  Out operator()(const MatVec& p) const {
+    Ranges out;
+    if (p.accumulator) {
+      const auto& type = p.accumulator->type;
+      out.assign(static_cast<std::size_t>(element_count(shape)), {fixed::min_code(type), fixed::max_code(type), 0});
+      return out;
+    }
+    const Ranges& x = ranges_of(p.x);
+    const auto n_in = static_cast<std::size_t>(p.n_in);
+    const auto n_out = static_cast<std::size_t>(p.n_out);
+    out.reserve(static_cast<std::size_t>(element_count(shape)));
+    for (std::size_t row = 0; row * n_in < x.size(); ++row) {
+      const Range* at = x.data() + row * n_in;
+      // Rows of a convolution mostly have the ranges of the row before.
+      if (row > 0 && std::equal(at, at + n_in, at - n_in)) {
+        for (std::size_t o = 0; o < n_out; ++o) out.push_back(out[out.size() - n_out]);
+        continue;
+      }
+      for (std::int64_t o = 0; o < p.n_out; ++o) {
+        const auto sum = product_sum(p, at, o);
+        if (!sum) return std::nullopt;
+        out.push_back(*sum);
+      }
+    }
+    return out;
+  }
+
+  template <class F>
+  [[nodiscard]] Out elementwise(ValueId a, ValueId b, const F& f) const {
+    const auto map_a = broadcast_map(graph.at(a).shape, shape);
+    const auto map_b = broadcast_map(graph.at(b).shape, shape);
+    Ranges out;
+    out.reserve(map_a.size());
+    for (std::size_t i = 0; i < map_a.size(); ++i) {
+      const auto range = f(ranges_of(a)[map_a[i]], ranges_of(b)[map_b[i]]);
+      if (!range) return std::nullopt;
+      out.push_back(*range);
+    }
+    return out;
+  }
+  Out operator()(const Add& p) const {
+    return elementwise(p.a, p.b, [&](const Range& a, const Range& b) -> std::optional<Range> {
+      const auto wide_a = fixed::shift_left(a, p.shift_a);
+      const auto wide_b = fixed::shift_left(b, p.shift_b);
+      if (!wide_a || !wide_b) return std::nullopt;
+      return fixed::add(*wide_a, *wide_b);
+    });
+  }
+  Out operator()(const Sub& p) const {
+    return elementwise(p.a, p.b, [&](const Range& a, const Range& b) -> std::optional<Range> {
+      const auto wide_a = fixed::shift_left(a, p.shift_a);
+      const auto wide_b = fixed::shift_left(b, p.shift_b);
+      if (!wide_a || !wide_b) return std::nullopt;
+      return fixed::sub(*wide_a, *wide_b);
+    });
+  }
+  Out operator()(const Mul& p) const {
+    return elementwise(p.a, p.b, [&](const Range& a, const Range& b) {
+      auto out = fixed::mul(a, b);
+      // A square is not negative.
+      if (out && p.a == p.b && out->lo < 0) out->lo = 0;
+      return out;
+    });
+  }
+  Out operator()(const Requant& p) const {
+    const Ranges& x = ranges_of(p.x);
+    Ranges out;
+    out.reserve(x.size());
+    // The last argument and result of each function: neighbouring elements mostly agree.
+    std::vector<std::optional<std::pair<Range, Range>>> last(p.functions.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t f = i % p.functions.size();
+      if (!last[f] || !(last[f]->first == x[i])) last[f] = {x[i], fixed::range_of(p.functions[f], x[i])};
+      out.push_back(last[f]->second);
+    }
+    return out;
+  }
+  Out operator()(const Reduce& p) const {
+    const Ranges& x = ranges_of(p.x);
+    const auto n = static_cast<std::size_t>(graph.at(p.x).shape.back());
+    Ranges out;
+    for (std::size_t i = 0; i < x.size(); i += n) {
+      std::optional<Range> sum = x[i];
+      for (std::size_t j = 1; j < n && sum; ++j) {
+        sum = p.kind == Reduce::Kind::Sum ? fixed::add(*sum, x[i + j]) : fixed::max(*sum, x[i + j]);
+      }
+      if (!sum) return std::nullopt;
+      out.push_back(*sum);
+    }
+    return out;
+  }
+  Out operator()(const ArgMax& p) const {
+    return Ranges(static_cast<std::size_t>(element_count(shape)), Range{0, graph.at(p.x).shape.back() - 1, 0});
+  }
+  Out operator()(const Concat& p) const {
+    const auto axis = static_cast<std::ptrdiff_t>(p.axis);
+    const auto product = [](auto begin, auto end) {
+      return static_cast<std::size_t>(std::accumulate(begin, end, std::int64_t{1}, std::multiplies<>()));
+    };
+    const std::size_t outer = product(shape.begin(), shape.begin() + axis);
+    Ranges out;
+    out.reserve(static_cast<std::size_t>(element_count(shape)));
+    for (std::size_t row = 0; row < outer; ++row) {
+      for (const ValueId id : p.xs) {
+        const Ranges& x = ranges_of(id);
+        const auto chunk = static_cast<std::ptrdiff_t>(x.size() / outer);
+        const auto begin = x.begin() + static_cast<std::ptrdiff_t>(row) * chunk;
+        out.insert(out.end(), begin, begin + chunk);
+      }
+    }
+    return out;
+  }
+  Out operator()(const Permute& p) const {
+    return tensor::permute(tensor::Tensor<Range>(graph.at(p.x).shape, ranges_of(p.x)), p.permutation).data;
+  }
+  Out operator()(const Reshape& p) const { return ranges_of(p.x); }
+};
+
+}  // namespace
+
+bool is_sound(const Shape& shape) {
+  std::int64_t n = 1;
+  for (const auto extent : shape) {
+    if (extent < 1 || extent > kMaxElements / n) return false;
+    n *= extent;
+  }
+  return true;
+}
+
+ShapeOrError shape_rule(const Graph& graph, const Value& value) {
+  for (const ValueId id : operands(value.primitive)) {
+    if (id.index >= graph.values.size()) return wrong("an operand does not exist");
+  }
+  if (!is_sound(value.shape)) return wrong(fmt::format("shape {} is out of bounds", to_string(value.shape)));
+  return std::visit(ShapeRule{graph, value}, value.primitive);
+}
+
+std::uint64_t inference_work(const Graph& graph, const Value& value) {
+  const auto* p = std::get_if<MatVec>(&value.primitive);
+  if (p == nullptr || p->accumulator) return static_cast<std::uint64_t>(element_count(value.shape));
+  const auto& x = graph.at(p->x).ranges;
+  const auto n_in = static_cast<std::size_t>(p->n_in);
+  std::uint64_t rows = 1;
+  for (std::size_t i = n_in; i < x.size(); i += n_in) {
+    const auto at = x.begin() + static_cast<std::ptrdiff_t>(i);
+    if (!std::equal(at, at + p->n_in, at - p->n_in)) ++rows;
+  }
+  return rows * p->weights.size();
+}
+
+Result<Shape> infer_shape(const Graph& graph, const Value& value, Context& ctx) {
+  auto out = shape_rule(graph, value);
+  if (!out.error.empty()) {
+    return ctx.fail(Kind::ShapeMismatch, value.origin,
+                    fmt::format("`{}` ({}): {}", value.name, name_of(value.primitive), out.error));
+  }
+  return std::move(out.shape);
+}
+
+Result<std::vector<fixed::Range>> infer_ranges(const Graph& graph, const Value& value, Context& ctx) {
+  WEFT_TRY(const Shape shape, infer_shape(graph, value, ctx));
+  auto out = std::visit(RangeRule{graph, value, shape}, value.primitive);
+  if (!out) {
+    return ctx.fail(Kind::TypeTooWide, value.origin,
+                    fmt::format("`{}` ({}) needs more than 128 bits; use narrower types in front of it", value.name,
+                                name_of(value.primitive)));
+  }
+  return std::move(*out);
+}
+
+}  // namespace weft::exact
