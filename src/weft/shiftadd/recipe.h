@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// One way to build an adder graph from a plan; the solver tries several.
+#pragma once
+
+#include <optional>
+
+#include "weft/shiftadd/prepare.h"
+#include "weft/shiftadd/sum_tree.h"
+
+namespace weft::shiftadd {
+
+struct Recipe {
+  SharingOptions sharing;
+  TreeOptions tree;
+  double recode = 0.0;            ///< share of the digit pairs that leave the canonical form
+  std::uint64_t recode_seed = 0;
+};
+
+/// A solution of the planned problem; nothing when cancelled.
+std::optional<Solution> build(const Problem& problem, const Plan& plan, const CostModel& cost, const Recipe& recipe,
+                              const Context& ctx);
+
+/// Recipes of the single pass, by the number of signed digits of the problem.
+std::vector<Recipe> first_recipes(std::int64_t digits);
+
+/// A recipe drawn from a seed.
+Recipe random_recipe(std::uint64_t seed);
+
+/// The next number of a splitmix64 sequence.
+std::uint64_t next_random(std::uint64_t& state);
+
+}  // namespace weft::shiftadd

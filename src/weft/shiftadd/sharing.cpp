@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: Apache-2.0
+// Greedy two-term sharing (Hartley 1996 on signed digits, with the depth kept by Kraft's inequality).
+//
+// A row is a multiset of digits +-symbol * 2^shift. A pattern is two symbols, their relative shift and sign. Counts are kept
+// exactly while digits disappear; a new symbol only appears together with all its digits, so every count only falls. Hence
+// patterns seen less than twice are never stored, and a queue entry whose score is out of date is too high and can be put back
+// lower when it comes up. Each accepted pattern removes at least two digits net of one node; that bounds the number of steps.
+#include "weft/shiftadd/sharing.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "weft/shiftadd/pattern_table.h"
+
+namespace weft::shiftadd {
+namespace {
+
+struct Digit {
+  std::int32_t symbol = 0;
+  std::int16_t shift = 0;
+  bool negative = false;
+};
+
+/// Where a symbol occurs.
+struct Occurrence {
+  std::int32_t row = 0;
+  std::int16_t shift = 0;
+  bool negative = false;
+  [[nodiscard]] bool before(std::int32_t other_row, int other_shift) const {
+    return row < other_row || (row == other_row && shift < other_shift);
+  }
+};
+
+struct Symbol {
+  Term term;
+  BitSpan span;  ///< of the term's value
+  int slot = 0;
+  std::int32_t block = 0;
+  std::vector<Occurrence> where;  ///< by row, then shift
+};
+
+struct SharedRow {
+  std::vector<Digit> digits;
+  KraftBudget budget{0};
+  std::int64_t slack = 0;
+};
+
+/// Counts of the patterns of one new symbol; cleared after each use.
+class Scratch {
+ public:
+  Scratch() : slots_(1024) {}
+  void add(std::uint64_t key) {
+    if (order_.size() * 2 >= slots_.size()) grow();
+    Entry& entry = slots_[find(key)];
+    if (entry.count == 0) {
+      entry.key = key;
+      order_.push_back(key);
+    }
+    ++entry.count;
+  }
+  template <class Visit>
+  void drain(const Visit& visit) {
+    for (const std::uint64_t key : order_) visit(key, slots_[find(key)].count);
+    if (order_.size() * 8 > slots_.size()) {
+      std::fill(slots_.begin(), slots_.end(), Entry{});
+    } else {
+      // Probing needs the neighbours, so all slots are located before any is cleared.
+      places_.clear();
+      for (const std::uint64_t key : order_) places_.push_back(find(key));
+      for (const std::size_t place : places_) slots_[place] = Entry{};
+    }
+    order_.clear();
+  }
+
+ private:
+  struct Entry {
+    std::uint64_t key = 0;
+    std::uint32_t count = 0;
+  };
+  [[nodiscard]] std::size_t find(std::uint64_t key) const {
+    std::size_t at = hash_key(key) & (slots_.size() - 1);
+    while (slots_[at].count != 0 && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
+    return at;
+  }
+  void grow() {
+    std::vector<Entry> old(slots_.size() * 2);
+    old.swap(slots_);
+    for (const Entry& entry : old) {
+      if (entry.count != 0) slots_[find(entry.key)] = entry;
+    }
+  }
+  std::vector<Entry> slots_;
+  std::vector<std::uint64_t> order_;
+  std::vector<std::size_t> places_;
+};
+
+class Sharer {
+ public:
+  Sharer(AdderGraph& graph, std::vector<Row>& rows, const SharingOptions& options)
+      : graph_(graph), rows_out_(rows), options_(options) {}
+
+  bool run(const Context& ctx) {
+    load();
+    count_initial();
+    std::uint32_t score = 0;
+    std::uint64_t key = 0;
+    std::uint64_t steps = 0;
+    while (queue_.pop(score, key)) {
+      if ((++steps & 1023) == 0 && ctx.cancelled()) return false;
+      const std::uint32_t count = table_.count(key);
+      if (count < 2) continue;
+      const Pattern pattern = Pattern::from_key(key);
+      const std::uint32_t bound = score_of(pattern, key, count);
+      if (bound < score) {
+        if (bound > 0) queue_.push(bound, key);
+        continue;
+      }
+      collect(pattern);
+      if (matches_.size() < 2) {
+        table_.erase(key);
+        continue;
+      }
+      const std::uint32_t actual = score_of(pattern, key, static_cast<std::uint32_t>(matches_.size()));
+      if (actual < score) {
+        if (actual > 0) queue_.push(actual, key);
+        continue;
+      }
+      if (static_cast<std::int64_t>(symbols_.size()) + 1 >= kMaxSymbols) break;
+      substitute(pattern, key);
+    }
+    store();
+    return true;
+  }
+
+ private:
+  void load() {
+    // Symbols are the distinct operands in order of their node.
+    std::vector<std::int32_t> nodes;
+    for (const Row& row : rows_out_) {
+      for (const Term& term : row.terms) nodes.push_back(term.operand);
+    }
+    std::sort(nodes.begin(), nodes.end());
+    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+    for (const std::int32_t node : nodes) add_symbol({node, 0, false});
+    rows_.resize(rows_out_.size());
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      SharedRow& row = rows_[r];
+      row.budget = KraftBudget(rows_out_[r].depth);
+      std::uint64_t used = rows_out_[r].reserved;
+      for (const Term& term : rows_out_[r].terms) {
+        const auto symbol =
+            static_cast<std::int32_t>(std::lower_bound(nodes.begin(), nodes.end(), term.operand) - nodes.begin());
+        row.digits.push_back({symbol, static_cast<std::int16_t>(term.shift), term.negate});
+        used += row.budget.weight(symbols_[static_cast<std::size_t>(symbol)].slot);
+      }
+      row.slack = static_cast<std::int64_t>(row.budget.capacity()) - static_cast<std::int64_t>(used);
+      for (const Digit& digit : row.digits) {
+        symbol_of(digit.symbol).where.push_back({static_cast<std::int32_t>(r), digit.shift, digit.negative});
+      }
+    }
+    for (Symbol& symbol : symbols_) {
+      std::sort(symbol.where.begin(), symbol.where.end(),
+                [](const Occurrence& x, const Occurrence& y) { return x.before(y.row, y.shift); });
+    }
+  }
+
+  void store() {
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      rows_out_[r].terms.clear();
+      for (const Digit& digit : rows_[r].digits) {
+        const Term& base = symbols_[static_cast<std::size_t>(digit.symbol)].term;
+        rows_out_[r].terms.push_back({base.operand, base.shift + digit.shift, base.negate != digit.negative});
+      }
+    }
+  }
+
+  Symbol& symbol_of(std::int32_t index) { return symbols_[static_cast<std::size_t>(index)]; }
+
+  std::int32_t add_symbol(const Term& term) {
+    Symbol symbol;
+    symbol.term = term;
+    symbol.span = graph_.span(term.operand);
+    symbol.span.lsb += term.shift;
+    symbol.span.msb += term.shift;
+    symbol.slot = graph_.slot(term.operand);
+    symbols_.push_back(std::move(symbol));
+    return static_cast<std::int32_t>(symbols_.size() - 1);
+  }
+
+  static std::uint64_t key_of(const Digit& x, const Digit& y) {
+    const bool x_first = x.symbol < y.symbol || (x.symbol == y.symbol && x.shift < y.shift);
+    const Digit& first = x_first ? x : y;
+    const Digit& second = x_first ? y : x;
+    return Pattern{first.symbol, second.symbol, second.shift - first.shift, x.negative != y.negative}.key();
+  }
+
+  /// Count times the worth of one occurrence, as an integer; 0 means not worth an adder.
+  std::uint32_t score_of(const Pattern& pattern, std::uint64_t key, std::uint32_t count) const {
+    const Symbol& a = symbols_[static_cast<std::size_t>(pattern.first)];
+    const Symbol& b = symbols_[static_cast<std::size_t>(pattern.second)];
+    const int low_b = b.span.lsb + pattern.shift;
+    const int top_b = b.span.msb + pattern.shift;
+    const int overlap = std::max(1, std::min(a.span.msb, top_b) - std::max(a.span.lsb, low_b));
+    const int added = std::max(1, std::max(a.span.msb, top_b) + 1 - std::max(a.span.lsb, low_b));
+    double score = 0.0;
+    switch (options_.score) {
+      case SharingOptions::Score::Overlap:
+        score = static_cast<double>(count) * overlap;
+        break;
+      case SharingOptions::Score::Saved:
+        score = (static_cast<double>(count) - 1.0) * added;
+        break;
+      case SharingOptions::Score::Count:
+        score = static_cast<double>(count) + overlap / 64.0;
+        break;
+      case SharingOptions::Score::Mixed:
+        score = (static_cast<double>(count) - 1.0) * (added + overlap) * 0.5;
+        break;
+    }
+    score -= options_.slack_price * std::abs(a.slot - b.slot);
+    if (options_.noise > 0.0) {
+      const double u = static_cast<double>(hash_key(key ^ options_.seed) >> 11) * 0x1.0p-53;
+      score *= 1.0 + options_.noise * (u - 0.5);
+    }
+    return static_cast<std::uint32_t>(std::clamp(score * 16.0, 1.0, 4.0e6));
+  }
+
+  void count_initial() {
+    choose_blocks();
+    // One symbol against all later ones of its block, row by row; only patterns seen twice are stored.
+    std::vector<std::vector<std::int32_t>> members;
+    for (std::size_t s = 0; s < symbols_.size(); ++s) {
+      const auto block = static_cast<std::size_t>(symbols_[s].block);
+      if (block >= members.size()) members.resize(block + 1);
+      members[block].push_back(static_cast<std::int32_t>(s));
+    }
+    for (const auto& block : members) {
+      for (std::size_t i = 0; i < block.size(); ++i) {
+        for (std::size_t j = i; j < block.size(); ++j) count_pair(block[i], block[j]);
+      }
+    }
+  }
+
+  /// Blocks of consecutive symbols so that the number of possible patterns stays below the limit.
+  void choose_blocks() {
+    double occurrences = 0.0;
+    for (const SharedRow& row : rows_) occurrences += static_cast<double>(row.digits.size()) * static_cast<double>(row.digits.size()) / 2;
+    double spread = 0.0;  // distinct (shift, sign) combinations of a pair, at most
+    for (const Symbol& symbol : symbols_) {
+      int lo = 0;
+      int hi = 0;
+      if (!symbol.where.empty()) {
+        lo = hi = symbol.where.front().shift;
+        for (const Occurrence& at : symbol.where) {
+          lo = std::min<int>(lo, at.shift);
+          hi = std::max<int>(hi, at.shift);
+        }
+      }
+      spread = std::max(spread, 4.0 * (hi - lo) + 2.0);
+    }
+    const auto n = static_cast<double>(symbols_.size());
+    const double patterns = std::min(occurrences / 2, n * n / 2 * spread);
+    const double blocks = std::ceil(patterns / static_cast<double>(options_.max_patterns));
+    if (blocks <= 1.0) return;
+    const double size = std::max(1.0, std::ceil(n / blocks));
+    for (std::size_t s = 0; s < symbols_.size(); ++s) symbols_[s].block = static_cast<std::int32_t>(static_cast<double>(s) / size);
+  }
+
+  void count_pair(std::int32_t first, std::int32_t second) {
+    const auto& a = symbols_[static_cast<std::size_t>(first)].where;
+    const auto& b = symbols_[static_cast<std::size_t>(second)].where;
+    std::size_t ja = 0;
+    std::size_t jb = 0;
+    while (ja < a.size() && jb < b.size()) {
+      if (a[ja].row != b[jb].row) {
+        if (a[ja].row < b[jb].row) ++ja; else ++jb;
+        continue;
+      }
+      const std::int32_t row = a[ja].row;
+      std::size_t end_a = ja;
+      std::size_t end_b = jb;
+      while (end_a < a.size() && a[end_a].row == row) ++end_a;
+      while (end_b < b.size() && b[end_b].row == row) ++end_b;
+      for (std::size_t x = ja; x < end_a; ++x) {
+        for (std::size_t y = first == second ? x + 1 : jb; y < end_b; ++y) {
+          const int place = (b[y].shift - a[x].shift + kShiftOffset) * 2 + (a[x].negative != b[y].negative ? 1 : 0);
+          if (pair_counts_[static_cast<std::size_t>(place)]++ == 0) touched_.push_back(place);
+        }
+      }
+      ja = end_a;
+      jb = end_b;
+    }
+    for (const int place : touched_) {
+      const std::uint32_t count = pair_counts_[static_cast<std::size_t>(place)];
+      pair_counts_[static_cast<std::size_t>(place)] = 0;
+      if (count >= 2) offer(Pattern{first, second, place / 2 - kShiftOffset, (place & 1) != 0}.key(), count);
+    }
+    touched_.clear();
+  }
+
+  void offer(std::uint64_t key, std::uint32_t count) {
+    table_.insert(key, count);
+    queue_.push(score_of(Pattern::from_key(key), key, count), key);
+  }
+
+  /// Fills matches_ with disjoint occurrences of the pattern that their rows' depth allows.
+  void collect(const Pattern& pattern) {
+    matches_.clear();
+    const Symbol& a = symbols_[static_cast<std::size_t>(pattern.first)];
+    const Symbol& b = symbols_[static_cast<std::size_t>(pattern.second)];
+    const bool same = pattern.first == pattern.second;
+    if (same) taken_.assign(a.where.size(), false);
+    std::int32_t row = -1;
+    std::int64_t slack = 0;
+    std::int64_t growth = 0;
+    std::size_t j = 0;
+    for (std::size_t i = 0; i < a.where.size(); ++i) {
+      const Occurrence& x = a.where[i];
+      if (same && taken_[i]) continue;
+      const int wanted = x.shift + pattern.shift;
+      while (j < b.where.size() && b.where[j].before(x.row, wanted)) ++j;
+      if (j == b.where.size()) break;
+      const Occurrence& y = b.where[j];
+      if (y.row != x.row || y.shift != wanted || (x.negative != y.negative) != pattern.negative) continue;
+      if (same && (taken_[j] || i == j)) continue;
+      if (x.row != row) {
+        row = x.row;
+        slack = rows_[static_cast<std::size_t>(row)].slack;
+        growth = rows_[static_cast<std::size_t>(row)].budget.growth(a.slot, b.slot);
+      }
+      if (growth > slack) continue;
+      slack -= growth;
+      if (same) taken_[i] = taken_[j] = true;
+      matches_.push_back({i, j});
+    }
+  }
+
+  void substitute(const Pattern& pattern, std::uint64_t key) {
+    std::size_t negative = 0;
+    for (const auto& [i, j] : matches_) negative += symbol_of(pattern.first).where[i].negative ? 1 : 0;
+    // a - b or b - a: the orientation that leaves fewer negated digits, as a row of negated terms only needs a negation.
+    const bool flip = pattern.negative && negative * 2 > matches_.size();
+    const Symbol& first = symbol_of(pattern.first);
+    const Symbol& second = symbol_of(pattern.second);
+    const int base = std::min(0, pattern.shift);
+    // Terms of value sign * first + sign' * second 2^shift, scaled so that shifts are not negative.
+    Term a{first.term.operand, first.term.shift - base, first.term.negate != flip};
+    Term b{second.term.operand, second.term.shift + pattern.shift - base, second.term.negate != (flip != pattern.negative)};
+    bool outer = false;
+    if (a.negate && b.negate) {
+      a.negate = b.negate = false;
+      outer = true;
+    }
+    Term sum = graph_.add(a, b);
+    sum.negate = sum.negate != outer;
+    const std::int32_t block = first.block;
+    const int slot_a = first.slot;
+    const int slot_b = second.slot;
+    const std::int32_t fresh = add_symbol(sum);  // invalidates first and second
+    symbol_of(fresh).block = block;
+
+    std::vector<Occurrence> created;
+    created.reserve(matches_.size());
+    for (const auto& [i, j] : matches_) {
+      Occurrence& x = symbol_of(pattern.first).where[i];
+      Occurrence& y = symbol_of(pattern.second).where[j];
+      SharedRow& row = rows_[static_cast<std::size_t>(x.row)];
+      row.slack -= row.budget.growth(slot_a, slot_b);
+      const Digit digit_x{pattern.first, x.shift, x.negative};
+      const Digit digit_y{pattern.second, y.shift, y.negative};
+      remove(row, digit_x, digit_y, block);
+      const Digit digit{fresh, static_cast<std::int16_t>(x.shift + base), x.negative != flip};
+      row.digits.push_back(digit);
+      created.push_back({x.row, digit.shift, digit.negative});
+      x.row = y.row = -1 - x.row;  // marks removal
+    }
+    const auto gone = [](const Occurrence& at) { return at.row < 0; };
+    std::erase_if(symbol_of(pattern.first).where, gone);
+    std::erase_if(symbol_of(pattern.second).where, gone);
+    symbol_of(fresh).where = std::move(created);
+    table_.erase(key);
+    count_new(fresh, block);
+    // Occurrences may remain (overlapping or too deep ones); what is left is not worth a second node.
+  }
+
+  /// Takes two digits out of a row and their pairs out of the table.
+  void remove(SharedRow& row, const Digit& x, const Digit& y, std::int32_t block) {
+    keys_.clear();
+    std::size_t kept = 0;
+    for (std::size_t d = 0; d < row.digits.size(); ++d) {
+      const Digit digit = row.digits[d];
+      const bool is_x = digit.symbol == x.symbol && digit.shift == x.shift;
+      const bool is_y = digit.symbol == y.symbol && digit.shift == y.shift;
+      if (is_x || is_y) continue;
+      row.digits[kept++] = digit;
+      if (symbols_[static_cast<std::size_t>(digit.symbol)].block != block) continue;
+      keys_.push_back(key_of(x, digit));
+      keys_.push_back(key_of(y, digit));
+    }
+    row.digits.resize(kept);
+    constexpr std::size_t kAhead = 8;
+    for (std::size_t k = 0; k < keys_.size(); ++k) {
+      if (k + kAhead < keys_.size()) table_.prefetch(keys_[k + kAhead]);
+      table_.decrement(keys_[k]);
+    }
+  }
+
+  void count_new(std::int32_t fresh, std::int32_t block) {
+    for (const Occurrence& at : symbol_of(fresh).where) {
+      const Digit mine{fresh, at.shift, at.negative};
+      for (const Digit& other : rows_[static_cast<std::size_t>(at.row)].digits) {
+        if (other.symbol == fresh) {
+          if (other.shift > mine.shift) scratch_.add(key_of(mine, other));
+        } else if (symbols_[static_cast<std::size_t>(other.symbol)].block == block) {
+          scratch_.add(key_of(mine, other));
+        }
+      }
+    }
+    scratch_.drain([&](std::uint64_t key, std::uint32_t count) {
+      if (count >= 2) offer(key, count);
+    });
+  }
+
+  static constexpr int kShiftOffset = 256;
+  AdderGraph& graph_;
+  std::vector<Row>& rows_out_;
+  const SharingOptions& options_;
+  std::vector<Symbol> symbols_;
+  std::vector<SharedRow> rows_;
+  PatternTable table_;
+  BucketQueue queue_;
+  Scratch scratch_;
+  std::vector<std::pair<std::size_t, std::size_t>> matches_;
+  std::vector<bool> taken_;
+  std::vector<std::uint64_t> keys_;
+  std::vector<std::uint32_t> pair_counts_ = std::vector<std::uint32_t>(4 * kShiftOffset, 0);
+  std::vector<int> touched_;
+};
+
+}  // namespace
+
+bool share_subexpressions(AdderGraph& graph, std::vector<Row>& rows, const SharingOptions& options, const Context& ctx) {
+  return Sharer(graph, rows, options).run(ctx);
+}
+
+}  // namespace weft::shiftadd

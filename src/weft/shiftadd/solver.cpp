@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// A solution is built in three steps: rows of signed digits, sharing of two-term patterns between rows (sharing.cpp), and one
+// tree per row (sum_tree.cpp). Small problems are solved with several recipes and the cheapest result is kept; with time given,
+// random recipes follow until it is over.
+#include "weft/shiftadd/solver.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "weft/shiftadd/recipe.h"
+
+namespace weft::shiftadd {
+namespace {
+
+bool better(const Solution& a, const Solution& b) {
+  const auto negations = [](const Solution& s) {
+    return std::count_if(s.outputs.begin(), s.outputs.end(), [](const Term& term) { return term.negate; });
+  };
+  if (a.lut != b.lut) return a.lut < b.lut;
+  if (a.adders != b.adders) return a.adders < b.adders;
+  return negations(a) < negations(b);
+}
+
+}  // namespace
+
+CostModel unit_cost() {
+  return {[](int width_bits, int free_bits) { return static_cast<double>(std::max(0, width_bits - free_bits)); },
+          [](int) { return 1.0; }};
+}
+
+Result<Solution> solve(const Problem& problem, const Options& options, const CostModel& cost, Context& ctx) {
+  WEFT_CHECK(cost.adder_lut && cost.adder_delay_ps, "a cost model without functions");
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  WEFT_TRY(const Plan plan, prepare(problem, options, cost, ctx));
+  std::optional<Solution> best;
+  const auto attempt = [&](const Recipe& recipe) {
+    std::optional<Solution> solution = build(problem, plan, cost, recipe, ctx);
+    if (!solution) return false;
+    if (!best || better(*solution, *best)) best = std::move(solution);
+    return true;
+  };
+  for (const Recipe& recipe : first_recipes(plan.digits)) {
+    if (!attempt(recipe)) return ctx.fail(Kind::Cancelled, {}, "the search for an adder graph was interrupted");
+  }
+  std::uint64_t random = ctx.seed;
+  while (options.seconds > 0.0) {
+    const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+    if (elapsed >= options.seconds) break;
+    if (ctx.progress != nullptr) {
+      ctx.progress->update("adder graphs", static_cast<std::uint64_t>(elapsed * 1000), static_cast<std::uint64_t>(options.seconds * 1000));
+    }
+    // Interrupting the restarts keeps what has been found.
+    if (!attempt(random_recipe(next_random(random)))) break;
+  }
+  return std::move(*best);
+}
+
+}  // namespace weft::shiftadd
