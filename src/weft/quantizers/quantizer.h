@@ -38,8 +38,8 @@ struct Quantized {
 struct OutputSet {
   Scale scale;
   fixed::Range range;
-  /// Set when the function from real numbers to codes is a plain fixed-point cast (power-of-two scale): the type with its
-  /// rounding and overflow, so that `code(x) == fixed::from_double(x, type)` for every x.
+  /// Set when the function from real numbers to codes is a plain fixed-point cast (power-of-two scale): the type with
+  /// its rounding and overflow, so that `code(x) == fixed::from_double(x, type)` for every x.
   std::optional<fixed::FixedType> type;
 };
 
@@ -58,15 +58,21 @@ class Function {
   /// monotone on (-inf, p0), [p0, p1), ... Empty for monotone functions.
   [[nodiscard]] virtual std::vector<double> turning_points() const { return {}; }
 
-  /// For quantizers: the set of outputs. nullopt for plain functions (relu, tanh ...) and for quantizers whose set depends on
-  /// the data (alpha = auto on an activation).
+  /// True when the scale is computed from the tensor itself (alpha = auto or auto_po2 without a frozen scale): apply()
+  /// has no meaning of its own then and gives NaN; quantize() is the definition.
+  [[nodiscard]] virtual bool data_dependent() const { return false; }
+
+  /// For quantizers: the set of outputs. nullopt for plain functions (relu, tanh ...), for quantizers whose set depends
+  /// on the data (alpha = auto on an activation), for qnoise_factor != 1 and for sets that need more than 120 bits.
   [[nodiscard]] virtual std::optional<OutputSet> outputs() const { return std::nullopt; }
 
-  /// For quantizers with outputs(): the code of apply(x, channel): apply == float32(scale * code) up to its own rounding.
+  /// For quantizers with outputs(): the code of apply(x, channel): apply == float32(scale * code) up to its own
+  /// rounding, exactly so for power-of-two scales and |x| < 2^24 * scale. (Beyond that the straight-through form x +
+  /// (xq - x) of QKeras rounds in the last bits of x, which apply() executes and a code cannot express.) 0 for NaN.
   [[nodiscard]] virtual Int code(float x, std::size_t channel) const;
 
-  /// Quantizes a whole parameter tensor; data-dependent scales (alpha = auto, auto_po2) are computed here, per index of the
-  /// last axis. The default applies apply() and code() element by element. Fails for plain functions.
+  /// Quantizes a whole parameter tensor; data-dependent scales (alpha = auto, auto_po2) are computed here, per index of
+  /// the last axis. The default applies apply() and code() element by element. Fails for plain functions.
   virtual Result<Quantized> quantize(const FloatTensor& tensor, const Origin& origin, Context& ctx) const;
 };
 
@@ -77,7 +83,10 @@ struct Family {
   bool is_quantizer = false;
   /// Every parameter with its default; a Spec with another key is an error.
   AttributeMap defaults;
+  /// Builds the function from a Spec with all parameters; call quantizers::make(), which checks and completes them.
   std::function<Result<std::shared_ptr<const Function>>(const Spec&, const Origin&, Context&)> make;
+  /// Names of the parameters in the order of the source's constructor, for the text form.
+  std::vector<std::string> positional{};
 };
 
 /// Every family Weft knows, in alphabetic order. Explicit, no registration magic.
@@ -87,8 +96,8 @@ const Family* find_family(const std::string& name);
 /// Checks the parameters (unknown keys and impossible values are QuantizerUnsupported) and builds the function.
 Result<std::shared_ptr<const Function>> make(const Spec& spec, const Origin& origin, Context& ctx);
 
-/// Reads QKeras' text form: "quantized_relu(4,2)", "quantized_bits(6, 0, alpha=1)", "relu", "binary_tanh". Positional and
-/// keyword arguments; literals as Python writes them. Unknown names fail.
+/// Reads QKeras' text form: "quantized_relu(4,2)", "quantized_bits(6, 0, alpha=1)", "relu", "binary_tanh". Positional
+/// and keyword arguments; literals as Python writes them. Unknown names fail.
 Result<Spec> parse_text(const std::string& text, const Origin& origin, Context& ctx);
 
 }  // namespace weft::quantizers

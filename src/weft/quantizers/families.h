@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The rows of the registry, one function per family; registry.cpp lists them.
+#pragma once
+
+#include "weft/quantizers/quantizer.h"
+
+namespace weft::quantizers {
+
+// QKeras quantizers
+Family quantized_bits_family();
+Family quantized_hswish_family();
+Family quantized_linear_family();
+Family quantized_relu_family();
+Family quantized_tanh_family();
+Family quantized_sigmoid_family();
+Family quantized_ulaw_family();
+Family quantized_po2_family();
+Family quantized_relu_po2_family();
+Family binary_family();
+Family stochastic_binary_family();
+Family bernoulli_family();
+Family ternary_family();
+Family stochastic_ternary_family();
+
+// QKeras functions without parameters
+Family hard_sigmoid_family();
+Family smooth_sigmoid_family();
+Family binary_sigmoid_family();
+Family hard_tanh_family();
+Family smooth_tanh_family();
+Family binary_tanh_family();
+
+// ONNX, QONNX and FINN
+Family qonnx_quant_family();
+Family bipolar_quant_family();
+Family sign_family();
+Family multithreshold_family();
+
+// float functions
+Family linear_family();
+Family relu_family();
+Family leaky_relu_family();
+Family clip_family();
+Family tanh_family();
+Family sigmoid_family();
+Family softplus_family();
+Family softsign_family();
+Family elu_family();
+Family selu_family();
+Family exponential_family();
+Family swish_family();
+Family silu_family();
+Family gelu_family();
+Family keras_hard_sigmoid_family();
+
+}  // namespace weft::quantizers

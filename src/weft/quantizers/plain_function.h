@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Float functions without a set of outputs: relu, tanh ...
+#pragma once
+
+#include <utility>
+
+#include "weft/quantizers/parameters.h"
+
+namespace weft::quantizers {
+
+/// A float32 function given by a callable.
+template <class F>
+class PlainFunction final : public Function {
+ public:
+  PlainFunction(std::string family, F function, std::vector<double> turning_points)
+      : family_(std::move(family)), function_(std::move(function)), turning_points_(std::move(turning_points)) {}
+  [[nodiscard]] float apply(float x, std::size_t) const override { return function_(x); }
+  [[nodiscard]] std::vector<double> turning_points() const override { return turning_points_; }
+  Result<Quantized> quantize(const FloatTensor&, const Origin& origin, Context& ctx) const override {
+    return ctx.fail(Kind::QuantizerUnsupported, origin,
+                    "`" + family_ + "` is a function, not a quantizer; it cannot quantize a parameter");
+  }
+
+ private:
+  std::string family_;
+  F function_;
+  std::vector<double> turning_points_;
+};
+
+template <class F>
+std::shared_ptr<const Function> plain_function(const Spec& spec, F function, std::vector<double> turning_points = {}) {
+  return std::make_shared<const PlainFunction<F>>(spec.family, std::move(function), std::move(turning_points));
+}
+
+/// The row of a function without parameters.
+template <class F>
+Family parameterless_family(std::string name, std::string summary, F function,
+                            std::vector<double> turning_points = {}) {
+  return {.name = std::move(name),
+          .summary = std::move(summary),
+          .is_quantizer = false,
+          .defaults = {},
+          .make = [function, turning_points](const Spec& spec, const Origin&, Context&)
+              -> Result<std::shared_ptr<const Function>> { return plain_function(spec, function, turning_points); }};
+}
+
+}  // namespace weft::quantizers
