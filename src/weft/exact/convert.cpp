@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "weft/exact/graph.h"
 #include "weft/fixed/quantize.h"
@@ -80,6 +81,33 @@ Int convert_input(const InputConversion& conversion, float x, bool& saturated) {
       return x >= 0 ? 1 : -1;
   }
   return 0;
+}
+
+std::optional<fixed::Range> conversion_range(const InputConversion& conversion) {
+  switch (conversion.form) {
+    case InputConversion::Form::Fixed: {
+      const auto& type = conversion.type;
+      if (type.width_bits < 1 || type.width_bits > (type.is_signed ? 128 : 127) || type.saturation_bits < 0 ||
+          type.saturation_bits > type.width_bits || std::abs(type.integer_bits) > 4096) {
+        return std::nullopt;
+      }
+      // Sign-magnitude wrap and wraps with saturation bits reach no further than these either.
+      return fixed::Range{fixed::min_code(type), fixed::max_code(type), 0};
+    }
+    case InputConversion::Form::Affine: {
+      constexpr Int kBound = Int{1} << 64;
+      if (conversion.lo > conversion.hi || conversion.lo < -kBound || conversion.hi > kBound) return std::nullopt;
+      if (!std::isfinite(conversion.scale) || conversion.scale <= 0 || !(std::abs(conversion.zero_point) < 0x1p62F)) {
+        return std::nullopt;
+      }
+      bool saturated = false;
+      const float top = std::numeric_limits<float>::max();
+      return fixed::Range{convert_input(conversion, -top, saturated), convert_input(conversion, top, saturated), 0};
+    }
+    case InputConversion::Form::Bipolar:
+      return fixed::Range{-1, 1, 0};
+  }
+  return std::nullopt;
 }
 
 float read_out(const Value& value, const std::vector<ReadoutStep>& steps, std::size_t element, Int code) {

@@ -202,14 +202,18 @@ Result<Shape> infer_shape(const Graph& graph, const Value& value, Context& ctx);
 std::string verify(const Graph& graph);
 
 /// Total width in bits of a code of this range: two's complement when lo < 0.
-inline int width_bits(const fixed::Range& range) { return fixed::width_bits(range); }
+using fixed::width_bits;
 
 /// Text form; parse_text(to_text(g)) gives an equal graph.
 std::string to_text(const Graph& graph);
 Result<Graph> parse_text(const std::string& text, const std::string& name, Context& ctx);
 
 /// Real number to code and back, shared by every executor and the test bench writer.
+/// Code of a finite number; `saturated` tells whether the rounded number lay outside of the type or [lo, hi].
 Int convert_input(const InputConversion& conversion, float x, bool& saturated);
+/// Codes that the conversion can give, as the ranges of its input value must contain them; nullopt when its parameters
+/// are out of bounds.
+std::optional<fixed::Range> conversion_range(const InputConversion& conversion);
 float read_out(const Graph& graph, const GraphOutput& output, std::size_t element, Int code);
 float read_out(const Value& value, const std::vector<ReadoutStep>& steps, std::size_t element, Int code);
 

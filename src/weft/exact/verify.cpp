@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <cmath>
 #include <unordered_set>
 
 #include "weft/exact/graph.h"
 #include "weft/exact/infer.h"
-#include "weft/fixed/quantize.h"
 
 namespace weft::exact {
 namespace {
@@ -78,34 +76,6 @@ std::string verify_value(const Graph& graph, std::size_t index) {
   return {};
 }
 
-/// Codes that the conversion can give; nullopt when its parameters are out of bounds.
-std::optional<Range> codes_of(const InputConversion& conversion) {
-  switch (conversion.form) {
-    case InputConversion::Form::Fixed: {
-      const auto& type = conversion.type;
-      if (type.width_bits < 1 || type.width_bits > (type.is_signed ? 128 : 127) || type.saturation_bits < 0 ||
-          type.saturation_bits > type.width_bits || std::abs(type.integer_bits) > 4096) {
-        return std::nullopt;
-      }
-      // Sign-magnitude wrap and wraps with saturation bits reach no further than these either.
-      return Range{fixed::min_code(type), fixed::max_code(type), 0};
-    }
-    case InputConversion::Form::Affine: {
-      constexpr Int kBound = Int{1} << 64;
-      if (conversion.lo > conversion.hi || conversion.lo < -kBound || conversion.hi > kBound) return std::nullopt;
-      if (!std::isfinite(conversion.scale) || conversion.scale <= 0 || !(std::abs(conversion.zero_point) < 0x1p62F)) {
-        return std::nullopt;
-      }
-      bool saturated = false;
-      const float top = std::numeric_limits<float>::max();
-      return Range{convert_input(conversion, -top, saturated), convert_input(conversion, top, saturated), 0};
-    }
-    case InputConversion::Form::Bipolar:
-      return Range{-1, 1, 0};
-  }
-  return std::nullopt;
-}
-
 std::string verify_steps(const std::vector<ReadoutStep>& steps, const Shape& shape) {
   for (const auto& step : steps) {
     if (!fits_last_axis(step.operands.size(), shape)) {
@@ -125,7 +95,7 @@ std::string verify_inputs(const Graph& graph) {
       return fmt::format("input `{}`: `{}` is not an input of its own", input.name, value.name);
     }
     bound[input.value.index] = true;
-    const auto codes = codes_of(input.conversion);
+    const auto codes = conversion_range(input.conversion);
     if (!codes) return fmt::format("input `{}`: the conversion is out of bounds", input.name);
     for (std::size_t i = 0; i < value.ranges.size(); ++i) {
       if (!contains(value.ranges[i], *codes)) {
