@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/backends/verilog/circuit.h"
+
+#include <algorithm>
+#include <set>
+
+namespace weft::backends::verilog {
+
+using netlist::Cell;
+using netlist::NetId;
+using netlist::Op;
+using netlist::Term;
+
+Circuit::Circuit(const hw::Design& design)
+    : design_(design), depth_(netlist::register_depths(design.netlist, design.pipeline)) {
+  const netlist::Netlist& netlist = design.netlist;
+  std::vector<std::vector<std::uint32_t>> cells(netlist.modules.size());
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    if (netlist.cells[i].op != Op::Constant) cells[netlist.cells[i].module].push_back(static_cast<std::uint32_t>(i));
+  }
+  view_of_.assign(netlist.modules.size(), 0);
+  for (std::size_t m = 0; m < cells.size(); ++m) {
+    if (cells[m].empty()) continue;
+    view_of_[m] = modules_.size();
+    ModuleView view;
+    view.module = static_cast<std::uint32_t>(m);
+    view.name = design.top + "_" + netlist.modules[m].name;
+    view.cells = std::move(cells[m]);
+    for (std::uint32_t cell : view.cells) view.has_registers = view.has_registers || depth_[cell] > 0;
+    modules_.push_back(std::move(view));
+  }
+  for (ModuleView& reader : modules_) {
+    std::set<std::uint32_t> producers;
+    for (std::uint32_t cell : reader.cells) {
+      for (const Term& term : netlist.cells[cell].terms) {
+        const Cell& x = netlist.at(term.net);
+        if (x.op == Op::Constant || x.module == reader.module) continue;
+        producers.insert(x.module);
+        modules_[view_of_[x.module]].exports.emplace(Tap{term.net.index, delay(term.net, cell)}, 0);
+      }
+    }
+    reader.producers.assign(producers.begin(), producers.end());
+  }
+  for (const netlist::Port& port : netlist.outputs) {
+    for (NetId net : port.elements) {
+      const Cell& x = netlist.at(net);
+      if (x.op == Op::Constant) continue;
+      modules_[view_of_[x.module]].exports.emplace(Tap{net.index, output_delay(net)}, 0);
+    }
+  }
+  for (ModuleView& view : modules_) {
+    for (auto& [tap, low_bit] : view.exports) {
+      low_bit = view.result_width_bits;
+      view.result_width_bits += netlist.cells[tap.cell].width_bits;
+    }
+  }
+}
+
+}  // namespace weft::backends::verilog

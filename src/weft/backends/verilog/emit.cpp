@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/backends/verilog/emit.h"
+
+#include <fmt/format.h>
+
+#include "weft/backends/verilog/circuit.h"
+
+namespace weft::backends::verilog {
+
+Result<support::FileSet> emit(const hw::Design& design, const EmitOptions& options, Context& ctx) {
+  for (const auto* ports : {&design.inputs, &design.outputs}) {
+    for (const hw::PortPlan& port : *ports) {
+      // IEEE 1364 guarantees vectors of 2^16 bits; the tools take more, Verilator 2^20 or so.
+      if (port.width_bits() > (std::int64_t{1} << 20) || port.elements == 0) {
+        return ctx.fail(Kind::LimitExceeded, design.graph.at(port.value).origin,
+                        fmt::format("port `{}` has {} bits; a parallel design takes 1 to {}", port.name,
+                                    port.width_bits(), std::int64_t{1} << 20));
+      }
+    }
+  }
+  const Circuit circuit(design);
+  support::FileSet files;
+  for (const ModuleView& view : circuit.modules()) {
+    if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "writing Verilog was cancelled");
+    files[fmt::format("rtl/{}.v", view.name)] = print_module(circuit, view).print();
+  }
+  files[fmt::format("rtl/{}.v", design.top)] = print_top(circuit).print();
+  if (options.testbench) files[fmt::format("tb/{}_tb.v", design.top)] = print_testbench(design);
+  files["interface.json"] = print_interface(design);
+  return files;
+}
+
+namespace {
+
+/// One line per sample: the packed vector, most significant digit first.
+Result<std::string> hex_lines(const hw::PortPlan& port, const Codes& codes, Context& ctx) {
+  const auto elements = static_cast<std::size_t>(port.elements);
+  if (elements == 0 || codes.size() % elements != 0) {
+    return ctx.fail(
+        Kind::ShapeMismatch, {.tensor = port.name},
+        fmt::format("port `{}` takes {} codes per sample, {} were given", port.name, elements, codes.size()));
+  }
+  const int w = port.element_width_bits;
+  const Int lo = port.is_signed ? -(Int{1} << (w - 1)) : 0;
+  const Int hi = (Int{1} << (w - (port.is_signed ? 1 : 0))) - 1;
+  const auto digits = static_cast<std::size_t>((port.width_bits() + 3) / 4);
+  std::string text;
+  text.reserve(codes.size() / elements * (digits + 1));
+  std::vector<std::uint8_t> nibbles(digits);
+  for (std::size_t sample = 0; sample < codes.size() / elements; ++sample) {
+    nibbles.assign(digits, 0);
+    for (std::size_t e = 0; e < elements; ++e) {
+      const Int code = codes[sample * elements + e];
+      if (code < lo || code > hi) {
+        return ctx.fail(Kind::ShapeMismatch, {.tensor = port.name},
+                        fmt::format("code {} of element {} in sample {} does not fit the {} bits of port `{}`",
+                                    fixed::to_string(code), e, sample, w, port.name));
+      }
+      for (int b = 0; b < w; ++b) {
+        const std::size_t bit = e * static_cast<std::size_t>(w) + static_cast<std::size_t>(b);
+        nibbles[bit / 4] |= static_cast<std::uint8_t>((code >> b & 1) << (bit % 4));
+      }
+    }
+    for (std::size_t i = digits; i-- > 0;) text += "0123456789abcdef"[nibbles[i]];
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<support::FileSet> test_vectors(const hw::Design& design, const std::vector<Codes>& inputs,
+                                      const std::vector<Codes>& outputs, Context& ctx) {
+  WEFT_CHECK(inputs.size() == design.inputs.size() && outputs.size() == design.outputs.size(),
+             "test vectors come for every port");
+  support::FileSet files;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    WEFT_TRY(files[fmt::format("tb/{}.hex", design.inputs[i].name)], hex_lines(design.inputs[i], inputs[i], ctx));
+  }
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    WEFT_TRY(files[fmt::format("tb/{}.hex", design.outputs[i].name)], hex_lines(design.outputs[i], outputs[i], ctx));
+  }
+  return files;
+}
+
+}  // namespace weft::backends::verilog

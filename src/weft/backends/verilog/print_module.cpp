@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "weft/backends/verilog/circuit.h"
+#include "weft/hw/cost.h"
+
+// All nets are unsigned vectors; signs are extended by hand, so that no rule of Verilog's mixed-sign expressions
+// applies and synthesis sees adders of exactly the width that is needed. An adder that reads another adder directly
+// computes its lowest bit beside the carry chain: with a second reader of that bit, synthesis tools keep the two adders
+// apart instead of merging them into carry-save form, which costs more LUTs.
+
+namespace weft::backends::verilog {
+
+namespace {
+
+using netlist::Cell;
+using netlist::Expr;
+using netlist::NetId;
+using netlist::Netlist;
+using netlist::Op;
+using netlist::Term;
+using netlist::VerilogModule;
+
+/// An operand as its reader sees it.
+struct Operand {
+  std::string name;
+  int width_bits = 1;
+  bool is_signed = false;
+  bool is_constant = false;
+  Int value = 0;
+
+  [[nodiscard]] Expr all() const { return is_constant ? Expr::constant(width_bits, value) : Expr::name(name); }
+  [[nodiscard]] Expr bit(int i) const { return width_bits == 1 ? all() : Expr::bit(name, i); }
+  [[nodiscard]] Expr bits(int high, int low) const {
+    if (low == 0 && high == width_bits - 1) return all();
+    return Expr::slice(name, high, low);
+  }
+};
+
+/// Bits [low, low + width) of operand * 2^shift.
+Expr field(const Operand& x, int shift, int low, int width) {
+  if (x.is_constant) {
+    const Int shifted = x.value << shift;
+    return Expr::constant(width, shifted >> low);
+  }
+  std::vector<Expr> parts;  // most significant first
+  const int top = shift + x.width_bits;
+  int high = low + width;
+  if (high > top) {
+    const int extension = high - std::max(top, low);
+    parts.push_back(x.is_signed ? Expr::repeat(extension, x.bit(x.width_bits - 1)) : Expr::constant(extension, 0));
+    high = std::max(top, low);
+  }
+  if (high > std::max(shift, low)) {
+    parts.push_back(x.bits(high - 1 - shift, std::max(shift, low) - shift));
+    high = std::max(shift, low);
+  }
+  if (high > low) parts.push_back(Expr::constant(high - low, 0));
+  return Expr::concat(parts);
+}
+
+Expr field(const Operand& x, int width) { return field(x, 0, 0, width); }
+
+/// x >= threshold, as ANDs and ORs of the bits from the lowest one of the threshold up: the carry of a comparison with
+/// a constant, in a form that LUTs take several bits of.
+Expr compare(const Operand& x, Int threshold) {
+  const int w = x.width_bits;
+  // Signed codes compare like unsigned ones with the sign bit inverted.
+  const Int t = x.is_signed ? threshold + (Int{1} << (w - 1)) : threshold;
+  const auto bit_of_t = [&](int i) { return (t >> i & 1) != 0; };
+  const auto bit_of_x = [&](int i) { return x.is_signed && i == w - 1 ? ~x.bit(i) : x.bit(i); };
+  int i = fixed::trailing_zeros(t);
+  Expr result = bit_of_x(i);
+  ++i;
+  while (i < w) {
+    // A run of equal bits of the threshold, without the inverted sign bit.
+    int end = i + 1;
+    while (end < w && bit_of_t(end) == bit_of_t(i) && !(x.is_signed && end == w - 1)) ++end;
+    Expr run = bit_of_x(i);
+    if (end - i > 1) run = bit_of_t(i) ? Expr::and_all(x.bits(end - 1, i)) : Expr::or_all(x.bits(end - 1, i));
+    result = bit_of_t(i) ? run & result : run | result;
+    i = end;
+  }
+  return result;
+}
+
+class ModulePrinter {
+ public:
+  ModulePrinter(const Circuit& circuit, const ModuleView& view)
+      : circuit_(circuit), netlist_(circuit.netlist()), view_(view), out_(view.name) {}
+
+  VerilogModule print() {
+    const hw::Design& design = circuit_.design();
+    out_.header(netlist_.modules[view_.module].label + " of " + design.top);
+    if (view_.has_registers) out_.input("clk", 1);
+    if (view_.has_registers && design.options.clock_enable) {
+      out_.input("ce", 1);
+      out_.set_enable("ce");
+    }
+    for (const char* name : {"clk", "ce", "result"}) scope_.unique(name);
+    // The nets of the module come first, so that they keep their names.
+    for (std::uint32_t cell : view_.cells) names_[{cell, 0}] = scope_.unique(netlist_.cells[cell].name);
+    print_ports();
+    for (std::uint32_t cell : view_.cells) {
+      print_cell(cell);
+      print_registers(cell);
+    }
+    if (!view_.exports.empty()) {
+      std::vector<Expr> parts;
+      for (auto it = view_.exports.rbegin(); it != view_.exports.rend(); ++it) {
+        parts.push_back(Expr::name(names_.at(it->first)));
+      }
+      out_.assign("result", Expr::concat(parts));
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void print_ports() {
+    for (const netlist::Port& port : netlist_.inputs) {
+      if (port.elements.empty() || netlist_.at(port.elements[0]).module != view_.module) continue;
+      const std::string bus = scope_.unique(port.name);
+      const int width = static_cast<int>(port.elements.size()) * port.element_width_bits;
+      out_.input(bus, width);
+      for (std::size_t e = 0; e < port.elements.size(); ++e) {
+        const int low = static_cast<int>(e) * port.element_width_bits;
+        const int bits = netlist_.at(port.elements[e]).width_bits;
+        input_bits_.emplace(port.elements[e].index,
+                            width == 1 ? Expr::name(bus) : Expr::slice(bus, low + bits - 1, low));
+      }
+    }
+    std::map<std::uint32_t, std::string> buses;
+    for (std::uint32_t producer : view_.producers) {
+      const ModuleView& from = circuit_.view(producer);
+      buses[producer] = scope_.unique("from_" + netlist_.modules[producer].name);
+      out_.input(buses[producer], from.result_width_bits);
+    }
+    out_.output("result", std::max(1, view_.result_width_bits));
+    // Only what is read is named.
+    std::set<Tap> taps;
+    for (std::uint32_t cell : view_.cells) {
+      for (const Term& term : netlist_.cells[cell].terms) {
+        const Cell& x = netlist_.at(term.net);
+        if (x.op != Op::Constant && x.module != view_.module) {
+          taps.insert({term.net.index, circuit_.delay(term.net, cell)});
+        }
+      }
+    }
+    for (const Tap& tap : taps) {
+      const Cell& x = netlist_.cells[tap.cell];
+      const ModuleView& from = circuit_.view(x.module);
+      const int low = from.exports.at(tap);
+      std::string hint = netlist_.modules[x.module].name + "_" + x.name;
+      if (tap.delay > 0) hint += fmt::format("_r{}", tap.delay);
+      names_[tap] = scope_.unique(hint);
+      const std::string& bus = buses[x.module];
+      out_.wire(names_[tap], x.width_bits,
+                from.result_width_bits == 1 ? Expr::name(bus) : Expr::slice(bus, low + x.width_bits - 1, low));
+    }
+  }
+
+  Operand operand(NetId net, std::uint32_t reader) const {
+    const Cell& x = netlist_.at(net);
+    Operand result{.name = {}, .width_bits = x.width_bits, .is_signed = x.is_signed};
+    if (x.op == Op::Constant) {
+      result.is_constant = true;
+      result.value = x.constant;
+    } else {
+      result.name = names_.at({net.index, circuit_.delay(net, reader)});
+    }
+    return result;
+  }
+
+  void print_registers(std::uint32_t cell) {
+    std::string previous = names_.at({cell, 0});
+    for (int d = 1; d <= circuit_.register_depth(cell); ++d) {
+      const std::string name = scope_.unique(fmt::format("{}_r{}", names_.at({cell, 0}), d));
+      names_[{cell, d}] = name;
+      out_.reg(name, netlist_.cells[cell].width_bits, Expr::name(previous));
+      previous = name;
+    }
+  }
+
+  void print_cell(std::uint32_t index) {
+    const Cell& cell = netlist_.cells[index];
+    const std::string& name = names_.at({index, 0});
+    const int w = cell.width_bits;
+    const auto x = [&](std::size_t i) { return operand(cell.terms[i].net, index); };
+    switch (cell.op) {
+      case Op::Constant:
+        break;
+      case Op::Input:
+        out_.wire(name, w, input_bits_.at(index));
+        break;
+      case Op::Sum:
+        print_sum(index);
+        break;
+      case Op::Concat:
+        out_.wire(name, w, concat(index));
+        break;
+      case Op::Slice:
+        out_.wire(name, w, field(x(0), 0, cell.shift, w));
+        break;
+      case Op::AtLeast:
+        out_.wire(name, w, compare(x(0), cell.constant), fmt::format(">= {}", fixed::to_string(cell.constant)));
+        break;
+      case Op::Equal:
+        out_.wire(name, w, Expr::equal(x(0).all(), Expr::constant(x(0).width_bits, cell.constant)));
+        break;
+      case Op::AtLeastNet: {
+        const Operand a = x(0);
+        const Operand b = x(1);
+        const bool is_signed = a.is_signed || b.is_signed;
+        const auto needed = [&](const Operand& o) { return o.width_bits + (is_signed && !o.is_signed ? 1 : 0); };
+        const int common = std::max(needed(a), needed(b));
+        Expr left = field(a, common);
+        Expr right = field(b, common);
+        if (is_signed) {
+          left = Expr::call("$signed", left);
+          right = Expr::call("$signed", right);
+        }
+        out_.wire(name, w, Expr::at_least(left, right));
+        break;
+      }
+      case Op::Mux:
+        out_.wire(name, w, Expr::choose(x(0).all(), field(x(1), w), field(x(2), w)));
+        break;
+      case Op::Clamp:
+        print_clamp(index);
+        break;
+      case Op::Table:
+        out_.wire(name, w, Expr::call(table(cell), x(0).all()));
+        break;
+      case Op::Not:
+        out_.wire(name, w, ~x(0).all());
+        break;
+      case Op::And:
+      case Op::Or:
+      case Op::Xor: {
+        Expr value = x(0).all();
+        for (std::size_t i = 1; i < cell.terms.size(); ++i) {
+          const Expr next = x(i).all();
+          value = cell.op == Op::And ? value & next : cell.op == Op::Or ? value | next : value ^ next;
+        }
+        out_.wire(name, w, value);
+        break;
+      }
+      case Op::Multiply: {
+        const Operand a = x(0);
+        const Operand b = x(1);
+        const bool is_signed = a.is_signed || b.is_signed;
+        const auto factor = [&](const Operand& o) {
+          if (!is_signed) return o.all();
+          return Expr::call("$signed", field(o, o.width_bits + (o.is_signed ? 0 : 1)));
+        };
+        out_.wire(name, w, factor(a) * factor(b));
+        break;
+      }
+    }
+  }
+
+  Expr concat(std::uint32_t index) const {
+    const Cell& cell = netlist_.cells[index];
+    std::vector<Expr> parts;
+    int low = 0;
+    for (std::size_t i = 0; i < cell.terms.size(); ++i) {
+      const Operand x = operand(cell.terms[i].net, index);
+      const bool last = i + 1 == cell.terms.size();
+      const int end = std::min(cell.width_bits, last ? cell.width_bits : cell.terms[i].shift + x.width_bits);
+      if (end <= low) continue;
+      parts.insert(parts.begin(), field(x, cell.terms[i].shift, low, end - low));
+      low = end;
+    }
+    return Expr::concat(parts);
+  }
+
+  /// Whether the operand is the carry chain of another adder in the same stage.
+  bool reads_adder(NetId net, std::uint32_t reader) const {
+    return netlist_.at(net).op == Op::Sum && circuit_.delay(net, reader) == 0;
+  }
+
+  void print_sum(std::uint32_t index) {
+    const Cell& cell = netlist_.cells[index];
+    const std::string& name = names_.at({index, 0});
+    const int w = cell.width_bits;
+    if (cell.terms.size() != 2) {
+      Expr value = Expr::constant(w, 0);
+      bool first = true;
+      for (const Term& term : cell.terms) {
+        const Expr x = field(operand(term.net, index), term.shift, 0, w);
+        if (term.negate) {
+          value = value - x;
+        } else {
+          value = first ? x : value + x;
+        }
+        first = false;
+      }
+      out_.wire(name, w, value);
+      return;
+    }
+    // The positive term in front; the free low bits are those of the term that reaches lower.
+    const bool swap = cell.terms[0].negate;
+    const Term& a = cell.terms[swap ? 1 : 0];
+    const Term& b = cell.terms[swap ? 0 : 1];
+    const Operand xa = operand(a.net, index);
+    const Operand xb = operand(b.net, index);
+    const int free = hw::free_bits(netlist_, cell);
+    const int h = w - free;
+    const Expr ea = field(xa, a.shift, free, h);
+    const Expr eb = field(xb, b.shift, free, h);
+    const Expr sum = b.negate ? ea - eb : ea + eb;
+    const bool separate =
+        (reads_adder(a.net, index) || reads_adder(b.net, index)) && !xa.is_constant && !xb.is_constant;
+    const Operand& low = a.shift <= b.shift ? xa : xb;
+    const int low_shift = std::min(a.shift, b.shift);
+    std::vector<Expr> parts;
+    if (separate) {
+      const Expr lowest = field(xa, a.shift, free, 1) ^ field(xb, b.shift, free, 1);
+      if (h > 1) {
+        const std::string chain = scope_.unique(name + "_c");
+        out_.wire(chain, h, sum);
+        parts.push_back(Expr::slice(chain, h - 1, 1));
+      }
+      parts.push_back(lowest);
+    } else if (free > 0) {
+      // A sum inside of a concatenation would be as wide as its operands: as it should, but a name reads better.
+      const std::string chain = scope_.unique(name + "_c");
+      out_.wire(chain, h, sum);
+      parts.push_back(Expr::name(chain));
+    } else {
+      parts.push_back(sum);
+    }
+    if (free > 0) parts.push_back(field(low, low_shift, 0, free));
+    out_.wire(name, w, Expr::concat(parts));
+  }
+
+  void print_clamp(std::uint32_t index) {
+    const Cell& cell = netlist_.cells[index];
+    const Operand x = operand(cell.terms[0].net, index);
+    const fixed::Range& range = netlist_.at(cell.terms[0].net).range;
+    const std::string& name = names_.at({index, 0});
+    const int w = cell.width_bits;
+    Expr value = field(x, w);
+    if (range.lo < cell.constant) {
+      const std::string enough = scope_.unique(name + "_lo");
+      out_.wire(enough, 1, compare(x, cell.constant), fmt::format(">= {}", fixed::to_string(cell.constant)));
+      value = Expr::choose(Expr::name(enough), value, Expr::constant(w, cell.constant));
+    }
+    if (range.hi > cell.constant_hi) {
+      const std::string above = scope_.unique(name + "_hi");
+      out_.wire(above, 1, compare(x, cell.constant_hi + 1), fmt::format("> {}", fixed::to_string(cell.constant_hi)));
+      value = Expr::choose(Expr::name(above), Expr::constant(w, cell.constant_hi), value);
+    }
+    out_.wire(name, w, value);
+  }
+
+  std::string table(const Cell& cell) {
+    const Cell& x = netlist_.at(cell.terms[0].net);
+    const std::tuple key{cell.table, cell.constant, x.width_bits, cell.width_bits};
+    const auto it = tables_.find(key);
+    if (it != tables_.end()) return it->second;
+    const std::string name = scope_.unique(fmt::format("table{}", tables_.size()));
+    tables_[key] = name;
+    out_.table(name, cell.width_bits, x.width_bits, cell.constant, netlist_.tables[cell.table]);
+    return name;
+  }
+
+  const Circuit& circuit_;
+  const Netlist& netlist_;
+  const ModuleView& view_;
+  VerilogModule out_;
+  netlist::NameScope scope_;
+  std::map<Tap, std::string> names_;
+  std::map<std::uint32_t, Expr> input_bits_;
+  std::map<std::tuple<std::uint32_t, Int, int, int>, std::string> tables_;
+};
+
+}  // namespace
+
+netlist::VerilogModule print_module(const Circuit& circuit, const ModuleView& view) {
+  return ModulePrinter(circuit, view).print();
+}
+
+}  // namespace weft::backends::verilog

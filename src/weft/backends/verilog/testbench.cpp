@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "weft/backends/verilog/circuit.h"
+
+namespace weft::backends::verilog {
+
+namespace {
+
+constexpr int kIdleCycles = 4;
+
+std::string range_of(std::int64_t width_bits) { return fmt::format("[{}:0]", width_bits - 1); }
+
+}  // namespace
+
+// Stimulus changes on falling edges and outputs are read on rising edges, before the design's nonblocking assignments,
+// so that no simulator's event order matters. Cycle numbers count rising edges: input k is sampled at edge `first + k`,
+// output k must be there at edge `first + k + latency`. Without valid ports the outputs are expected exactly there.
+std::string print_testbench(const hw::Design& design) {
+  const bool valid = design.options.valid;
+  const bool ce = design.options.clock_enable;
+  const int latency = design.latency_cycles;
+  std::string text;
+  auto out = std::back_inserter(text);
+  fmt::format_to(out,
+                 "// Self-checking test bench of {0}. Plain Verilog-2001.\n"
+                 "//   iverilog -g2001 -o sim rtl/*.v tb/{0}_tb.v && vvp sim +samples=100\n"
+                 "//   verilator --binary --timing -Wno-fatal -Wno-lint --top-module {0}_tb rtl/*.v tb/{0}_tb.v\n"
+                 "// Plusargs: +samples=N vectors, +dir=PATH folder that holds tb/ (default: the working directory).\n"
+                 "`timescale 1ns / 1ps\n"
+                 "module {0}_tb;\n\n"
+                 "  parameter SAMPLES = 1024;  // room for vectors\n"
+                 "  localparam LATENCY = {1};\n\n"
+                 "  reg clk;\n"
+                 "  reg rst;\n",
+                 design.top, latency);
+  if (ce) text += "  reg ce;\n";
+  if (valid) text += "  reg in_valid;\n  wire out_valid;\n";
+  for (const auto& port : design.inputs) {
+    fmt::format_to(out, "  reg {0} {1};\n  reg {0} {1}_mem [0:SAMPLES-1];\n", range_of(port.width_bits()), port.name);
+  }
+  for (const auto& port : design.outputs) {
+    fmt::format_to(out, "  wire {0} {1};\n  reg {0} {1}_mem [0:SAMPLES-1];\n", range_of(port.width_bits()), port.name);
+  }
+  text +=
+      "\n  reg [8*1024-1:0] dir;\n"
+      "  reg [8*1100-1:0] path;\n"
+      "  integer samples;\n"
+      "  integer edges;       // rising edges seen\n"
+      "  integer first;       // edge that samples vector 0\n"
+      "  integer sent;\n"
+      "  integer received;\n"
+      "  integer mismatches;\n"
+      "  integer measured;    // latency seen, -1 before the first output\n"
+      "  integer last;        // edge of the latest output\n"
+      "  integer interval;    // largest distance of two outputs\n"
+      "  reg wrong;\n\n";
+  fmt::format_to(out, "  {} dut (\n    .clk(clk),\n    .rst(rst)", design.top);
+  if (ce) text += ",\n    .ce(ce)";
+  if (valid) text += ",\n    .in_valid(in_valid),\n    .out_valid(out_valid)";
+  for (const auto& port : design.inputs) fmt::format_to(out, ",\n    .{0}({0})", port.name);
+  for (const auto& port : design.outputs) fmt::format_to(out, ",\n    .{0}({0})", port.name);
+  text += ");\n\n";
+
+  text +=
+      "  initial begin\n"
+      "    samples = SAMPLES;\n"
+      "    if ($value$plusargs(\"samples=%d\", samples)) begin\n"
+      "      if (samples > SAMPLES) samples = SAMPLES;\n"
+      "    end\n"
+      "    if (!$value$plusargs(\"dir=%s\", dir)) dir = \".\";\n"
+      "    if (samples > 0) begin\n";
+  for (const auto* ports : {&design.inputs, &design.outputs}) {
+    for (const auto& port : *ports) {
+      fmt::format_to(out,
+                     "      $sformat(path, \"%0s/tb/{0}.hex\", dir);\n"
+                     "      $readmemh(path, {0}_mem, 0, samples - 1);\n",
+                     port.name);
+    }
+  }
+  text +=
+      "    end\n"
+      "    clk = 0;\n"
+      "    rst = 1;\n"
+      "    edges = 0;\n"
+      "    first = -1;\n"
+      "    sent = 0;\n"
+      "    received = 0;\n"
+      "    mismatches = 0;\n"
+      "    measured = -1;\n"
+      "    last = -1;\n"
+      "    interval = 0;\n";
+  if (ce) text += "    ce = 1;\n";
+  if (valid) text += "    in_valid = 0;\n";
+  // An idle period full of garbage.
+  for (const auto& port : design.inputs) {
+    fmt::format_to(out, "    {} = {{{}{{1'b1}}}};\n", port.name, port.width_bits());
+  }
+  text += "  end\n\n  always #5 clk = ~clk;\n\n";
+  text += "  // What stands at the outputs when clk rises is what a following stage samples at this edge.\n";
+  text += "  always @(posedge clk) begin\n    edges = edges + 1;\n";
+  text += valid ? "    if (!rst && out_valid === 1'b1) begin\n"
+                : "    if (first >= 0 && edges >= first + LATENCY && received < samples) begin\n";
+  text +=
+      "      if (received >= samples) begin\n"
+      "        mismatches = mismatches + 1;\n"
+      "      end else begin\n"
+      "        wrong = 0;\n";
+  for (const auto& port : design.outputs) {
+    fmt::format_to(out, "        if ({0} !== {0}_mem[received]) wrong = 1;\n", port.name);
+  }
+  text +=
+      "        if (edges != first + received + LATENCY) wrong = 1;\n"
+      "        if (wrong) begin\n"
+      "          mismatches = mismatches + 1;\n"
+      "          if (mismatches <= 10) $display(\"vector %0d differs at edge %0d\", received, edges);\n"
+      "        end\n"
+      "        if (measured < 0) measured = edges - first;\n"
+      "        else if (edges - last > interval) interval = edges - last;\n"
+      "        last = edges;\n"
+      "        received = received + 1;\n"
+      "      end\n"
+      "    end\n"
+      "  end\n\n"
+      "  always @(negedge clk) begin\n";
+  fmt::format_to(out, "    rst <= edges < {};\n", kIdleCycles);
+  fmt::format_to(out, "    if (edges >= {} && sent < samples) begin\n", 2 * kIdleCycles);
+  text += "      if (sent == 0) first = edges + 1;\n";
+  if (valid) text += "      in_valid <= 1;\n";
+  for (const auto& port : design.inputs) fmt::format_to(out, "      {0} <= {0}_mem[sent];\n", port.name);
+  text += "      sent = sent + 1;\n    end else begin\n";
+  if (valid) text += "      in_valid <= 0;\n";
+  for (const auto& port : design.inputs) {
+    fmt::format_to(out, "      {} <= {{{}{{edges[0]}}}};\n", port.name, port.width_bits());
+  }
+  fmt::format_to(out,
+                 "    end\n"
+                 "    if (edges > 2 * {} + samples + LATENCY + 4) begin\n"
+                 "      mismatches = mismatches + (samples - received);\n"
+                 "      if (interval == 0) interval = 1;\n"
+                 "      $display(\"WEFT_TB samples=%0d mismatches=%0d latency=%0d interval=%0d\", samples, mismatches, "
+                 "measured, interval);\n"
+                 "      $finish;\n"
+                 "    end\n"
+                 "  end\n\nendmodule\n",
+                 kIdleCycles);
+  return text;
+}
+
+}  // namespace weft::backends::verilog

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What a cell of the netlist costs and takes on a family.
+#pragma once
+
+#include <vector>
+
+#include "weft/hw/design.h"
+#include "weft/hw/targets.h"
+#include "weft/netlist/netlist.h"
+#include "weft/shiftadd/solver.h"
+
+namespace weft::hw {
+
+/// Bits of the carry chain of a two-term sum: those above the low bits that are copies of one operand.
+int chain_bits(const netlist::Netlist& netlist, const netlist::Cell& cell);
+/// The low bits that are copies of one operand.
+int free_bits(const netlist::Netlist& netlist, const netlist::Cell& cell);
+
+/// Delay in picoseconds, routing included; 0 for wiring. Whole numbers.
+double delay_ps(const netlist::Netlist& netlist, const netlist::Cell& cell, const Family& family);
+/// LUTs and DSPs of the cell alone; flip-flops belong to the pipeline.
+Resources cell_cost(const netlist::Netlist& netlist, const netlist::Cell& cell, const Family& family);
+
+/// LUTs of x >= threshold on a `width_bits` wide x.
+double compare_lut(int width_bits, Int threshold, const Family& family);
+/// LUTs of any function of `index_bits` bits to one bit.
+double table_lut(int index_bits, const Family& family);
+
+/// The cost model that the adder graph solver works with.
+shiftadd::CostModel adder_cost(const Family& family);
+
+}  // namespace weft::hw

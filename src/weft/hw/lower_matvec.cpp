@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "weft/hw/lowering.h"
+
+namespace weft::hw {
+
+using exact::Value;
+using exact::ValueId;
+using netlist::NetId;
+using netlist::Term;
+using Signals = std::vector<Signal>;
+
+namespace {
+
+/// Steps functions with at most this many results are built from comparators, which take any offset for free.
+constexpr std::size_t kComparatorPieces = 4;
+
+/// The constant that `function` adds before it drops bits, when it is the same for all codes.
+std::optional<Int> rounding_constant(const fixed::ShiftRound& function) {
+  if (function.shift <= 0 || function.shift > 120) return std::nullopt;
+  const Int half = Int{1} << (function.shift - 1);
+  switch (function.rounding) {
+    case fixed::Rounding::Trn:
+      return Int{0};
+    case fixed::Rounding::Rnd:
+    case fixed::Rounding::RndConv:
+      return half;
+    case fixed::Rounding::RndMinInf:
+      return half - 1;
+    case fixed::Rounding::Ceil:
+      return 2 * half - 1;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// What of the bias the adder graph should add so that the reader of the sum needs no adder of its own.
+Int wanted_bias(const fixed::StepFunction* sink, const fixed::Range& range, Int bias) {
+  if (sink == nullptr) return bias;
+  if (fixed::to_pieces(*sink, range, kComparatorPieces)) return 0;
+  if (const auto* shift = std::get_if<fixed::ShiftRound>(sink)) return bias + rounding_constant(*shift).value_or(0);
+  return bias;
+}
+
+}  // namespace
+
+std::vector<const fixed::StepFunction*> Lowering::find_sinks(ValueId value) const {
+  const std::size_t count = graph_.at(value).ranges.size();
+  std::vector<const fixed::StepFunction*> none(count, nullptr);
+  // source[e]: the element of `value` that element e of the value looked at holds.
+  std::vector<std::size_t> source(count);
+  for (std::size_t i = 0; i < count; ++i) source[i] = i;
+  ValueId at = value;
+  while (true) {
+    for (const auto& output : graph_.outputs) {
+      if (output.value == at) return none;
+    }
+    std::optional<ValueId> reader;
+    for (std::size_t i = at.index + 1; i < graph_.values.size(); ++i) {
+      for (ValueId x : exact::operands(graph_.values[i].primitive)) {
+        if (x != at) continue;
+        if (reader) return none;
+        reader = ValueId{static_cast<std::uint32_t>(i)};
+      }
+    }
+    if (!reader) return none;
+    const Value& next = graph_.at(*reader);
+    if (const auto* requant = std::get_if<exact::Requant>(&next.primitive)) {
+      for (std::size_t e = 0; e < count; ++e) {
+        const std::size_t functions = requant->functions.size();
+        none[source[e]] = &requant->functions[functions == count ? e : e % functions];
+      }
+      return none;
+    }
+    if (const auto* permute = std::get_if<exact::Permute>(&next.primitive)) {
+      const auto strides = strides_of(graph_.at(at).shape);
+      std::vector<std::size_t> moved(count);
+      for (std::size_t e = 0; e < count; ++e) {
+        auto rest = static_cast<std::int64_t>(e);
+        std::int64_t from = 0;
+        for (std::size_t i = next.shape.size(); i-- > 0;) {
+          from += (rest % next.shape[i]) * strides[permute->permutation[i]];
+          rest /= next.shape[i];
+        }
+        moved[e] = source[from];
+      }
+      source = std::move(moved);
+    } else if (!std::holds_alternative<exact::Reshape>(next.primitive)) {
+      return none;
+    }
+    at = *reader;
+  }
+}
+
+Result<Signals> Lowering::lower(const Value& value, const exact::MatVec& p) {
+  if (p.accumulator) return sequential_matvec(value, p);
+  const auto sinks = find_sinks(current_);
+  const Signals& x = signals(p.x);
+  const std::int64_t rows = p.n_out == 0 ? 0 : element_count(value.shape) / p.n_out;
+  const std::vector<Int> bias = p.bias.empty() ? std::vector<Int>(static_cast<std::size_t>(p.n_out), 0) : p.bias;
+  Signals out;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const Signals row_x(x.begin() + row * p.n_in, x.begin() + (row + 1) * p.n_in);
+    const std::vector<const fixed::StepFunction*> row_sinks(sinks.begin() + row * p.n_out,
+                                                            sinks.begin() + (row + 1) * p.n_out);
+    WEFT_TRY(Signals y, solve_row(value, row, row_x, p.weights, bias, row_sinks));
+    out.insert(out.end(), y.begin(), y.end());
+  }
+  return out;
+}
+
+Result<Signals> Lowering::solve_row(const Value& value, std::int64_t row, const std::vector<Signal>& x,
+                                    const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
+                                    const std::vector<const fixed::StepFunction*>& sinks) {
+  const auto n_out = static_cast<std::int64_t>(bias.size());
+  const auto too_wide = [&] {
+    return ctx_.fail(Kind::TypeTooWide, value.origin,
+                     fmt::format("the sums of `{}` need more than 126 bits in hardware", value.name));
+  };
+  // Every distinct net is one input; shifts and signs go into the matrix, offsets into the bias.
+  shiftadd::Problem problem;
+  problem.n_out = n_out;
+  std::vector<NetId> nets;
+  std::map<NetId, std::size_t> index_of;
+  std::vector<Int> total = bias;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    std::size_t at = 0;
+    if (!x[i].is_constant()) {
+      const auto [it, is_new] = index_of.emplace(x[i].net, nets.size());
+      at = it->second;
+      if (is_new) {
+        nets.push_back(x[i].net);
+        problem.matrix.resize(problem.matrix.size() + static_cast<std::size_t>(n_out), 0);
+      }
+    }
+    for (std::int64_t o = 0; o < n_out; ++o) {
+      const std::int64_t w = weights[i * static_cast<std::size_t>(n_out) + static_cast<std::size_t>(o)];
+      if (w == 0) continue;
+      const auto constant = fixed::checked_mul(w, x[i].offset);
+      const auto sum = constant ? fixed::checked_add(total[o], *constant) : std::nullopt;
+      if (!sum) return too_wide();
+      total[o] = *sum;
+      if (x[i].is_constant()) continue;
+      const auto scaled_weight = fixed::checked_shift_left(x[i].negate ? -Int{w} : Int{w}, x[i].shift);
+      std::int64_t& entry = problem.matrix[at * static_cast<std::size_t>(n_out) + static_cast<std::size_t>(o)];
+      const auto merged = scaled_weight ? fixed::checked_add(entry, *scaled_weight) : std::nullopt;
+      if (!merged || *merged > (Int{1} << 62) || *merged < -(Int{1} << 62)) return too_wide();
+      entry = static_cast<std::int64_t>(*merged);
+    }
+  }
+  problem.n_in = static_cast<std::int64_t>(nets.size());
+  Signals out(static_cast<std::size_t>(n_out));
+  if (nets.empty()) {
+    for (std::int64_t o = 0; o < n_out; ++o) out[o] = constant_signal(total[o]);
+    return out;
+  }
+  double earliest = -1.0;
+  for (NetId net : nets) {
+    problem.inputs.push_back(builder_.range(net));
+    problem.arrival.push_back(arrival(net));
+    if (earliest < 0 || problem.arrival.back() < earliest) earliest = problem.arrival.back();
+  }
+  for (double& time : problem.arrival) time -= earliest;
+  // Of the offset of each output only what the grid of the sum can hold is added; the rest stays beside it.
+  std::vector<Int> left(static_cast<std::size_t>(n_out));
+  problem.bias.resize(static_cast<std::size_t>(n_out));
+  for (std::int64_t o = 0; o < n_out; ++o) {
+    int grid = 127;
+    for (std::size_t i = 0; i < nets.size(); ++i) {
+      const std::int64_t w = problem.matrix[i * static_cast<std::size_t>(n_out) + static_cast<std::size_t>(o)];
+      if (w != 0) grid = std::min(grid, fixed::trailing_zeros(w));
+    }
+    if (grid == 127) {
+      left[o] = total[o];
+      continue;
+    }
+    const fixed::Range& range = value.ranges[static_cast<std::size_t>(row * n_out + o)];
+    const Int bias_wanted = wanted_bias(sinks[o], range, total[o]);
+    problem.bias[o] = fixed::floor_shift(bias_wanted, grid) << grid;
+    left[o] = total[o] - problem.bias[o];
+  }
+  // The same matrix on the same ranges (rows of an image, time steps) is solved once.
+  const shiftadd::Solution* known = nullptr;
+  for (std::size_t i = result_.adder_graphs.size(); i-- > 0 && result_.adder_graphs[i].value == current_;) {
+    const shiftadd::Problem& other = result_.adder_graphs[i].problem;
+    if (other.matrix == problem.matrix && other.bias == problem.bias && other.inputs == problem.inputs &&
+        other.arrival == problem.arrival) {
+      known = &result_.adder_graphs[i].solution;
+      break;
+    }
+  }
+  shiftadd::Solution solution;
+  if (known != nullptr) {
+    solution = *known;
+  } else {
+    const shiftadd::Options options{.extra_levels = options_.extra_levels, .seconds = options_.solver_seconds};
+    WEFT_TRY(solution, shiftadd::solve(problem, options, adder_cost(family_), ctx_));
+  }
+  const std::string prefix = row == 0 ? "t" : fmt::format("r{}t", row);
+  Signals sums = build_solution(problem, solution, nets, prefix);
+  for (std::int64_t o = 0; o < n_out; ++o) {
+    const auto y = with_offset(builder_, sums[o], left[o]);
+    if (!y) return too_wide();
+    out[o] = *y;
+  }
+  result_.adder_graphs.push_back({current_, row, std::move(problem), std::move(solution)});
+  return out;
+}
+
+Signals Lowering::build_solution(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
+                                 const std::vector<NetId>& inputs, const std::string& prefix) {
+  // Signals, because a node may be a constant or come out as another net shifted.
+  std::vector<Signal> nodes;
+  nodes.reserve(solution.nodes.size());
+  const auto term_signal = [&](const shiftadd::Term& term) {
+    Signal s = term.operand < 0 ? constant_signal(0) : nodes[static_cast<std::size_t>(term.operand)];
+    s.offset <<= term.shift;
+    if (term.negate) s.offset = -s.offset;
+    if (!s.is_constant()) {
+      s.shift += term.shift;
+      s.negate = s.negate != term.negate;
+    }
+    return s;
+  };
+  for (std::size_t i = 0; i < solution.nodes.size(); ++i) {
+    const shiftadd::Node& node = solution.nodes[i];
+    switch (node.kind) {
+      case shiftadd::Node::Kind::Input:
+        nodes.push_back({.net = inputs[static_cast<std::size_t>(node.input)]});
+        break;
+      case shiftadd::Node::Kind::Constant:
+        nodes.push_back(constant_signal(node.constant));
+        break;
+      case shiftadd::Node::Kind::Sum: {
+        const Signal a = term_signal(node.a);
+        const Signal b = term_signal(node.b);
+        Signal sum = hw::add(builder_, a, b, false, a.is_constant() || b.is_constant() ? nullptr : &node.range);
+        // A constant is a real operand here: the solver has placed it where it costs least.
+        if (!sum.is_constant() && sum.offset != 0) {
+          sum = signal_of(builder_, materialize(builder_, sum, 0, &node.range));
+        }
+        if (!sum.is_constant()) builder_.rename(sum.net, fmt::format("{}{}", prefix, i));
+        nodes.push_back(sum);
+        break;
+      }
+    }
+  }
+  Signals out;
+  for (std::size_t o = 0; o < static_cast<std::size_t>(problem.n_out); ++o)
+    out.push_back(term_signal(solution.outputs[o]));
+  return out;
+}
+
+NetId Lowering::scaled(NetId x, Int factor) {
+  if (factor == 0) return builder_.constant(0);
+  // Canonical signed digits, lowest first; each is one more adder.
+  struct Digit {
+    int shift;
+    bool negate;
+  };
+  std::vector<Digit> digits;
+  Int rest = factor;
+  for (int shift = 0; rest != 0; ++shift) {
+    if ((rest & 1) != 0) {
+      const bool negate = (rest & 3) == 3;
+      digits.push_back({shift, negate});
+      rest += negate ? 1 : -1;
+    }
+    rest >>= 1;
+  }
+  // From the top: a negative factor starts with a negative digit, which then is no first term.
+  std::stable_sort(digits.begin(), digits.end(), [](const Digit& a, const Digit& b) { return !a.negate && b.negate; });
+  if (digits.size() == 1 && !digits[0].negate) return builder_.concat({{x, digits[0].shift, false}});
+  if (digits.size() == 1) return builder_.sum({{x, digits[0].shift, true}});
+  Term sum{x, digits[0].shift, digits[0].negate};
+  for (std::size_t i = 1; i < digits.size(); ++i) {
+    sum = {builder_.sum({sum, {x, digits[i].shift, digits[i].negate}}), 0, false};
+  }
+  return sum.net;
+}
+
+Result<Signals> Lowering::sequential_matvec(const Value& value, const exact::MatVec& p) {
+  const auto& forced = *p.accumulator;
+  const int shift = forced.lsb_frac_bits - forced.type.frac_bits();
+  fixed::ShiftRound cast;
+  cast.shift = shift;
+  cast.rounding = forced.type.rounding;
+  cast.overflow = forced.type.overflow;
+  cast.lo = fixed::min_code(forced.type);
+  cast.hi = fixed::max_code(forced.type);
+  cast.width_bits = forced.type.width_bits;
+  cast.is_signed = forced.type.is_signed;
+  cast.saturation_bits = forced.type.saturation_bits;
+  fixed::ShiftRound keep = cast;  // of a sum that is already on the type's grid
+  keep.shift = 0;
+  const auto casted = [&](const Signal& x, const fixed::ShiftRound& function) -> std::optional<Signal> {
+    const auto range = range_of(builder_, x);
+    if (!range) return std::nullopt;
+    return requant(x, function, fixed::range_of(function, *range));
+  };
+  const Signals& x = signals(p.x);
+  const auto n_in = static_cast<std::size_t>(p.n_in);
+  const auto n_out = static_cast<std::size_t>(p.n_out);
+  ctx_.report(Kind::SequentialAccumulator, value.origin,
+              fmt::format("`{}` adds its {} products one after the other because its accumulator type is forced",
+                          value.name, p.n_in));
+  const auto too_wide = [&] {
+    return ctx_.fail(Kind::TypeTooWide, value.origin,
+                     fmt::format("the sums of `{}` need more than 126 bits in hardware", value.name));
+  };
+  Signals out;
+  const std::size_t rows = n_out == 0 ? 0 : static_cast<std::size_t>(element_count(value.shape)) / n_out;
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t o = 0; o < n_out; ++o) {
+      auto sum = casted(constant_signal(p.bias.empty() ? 0 : p.bias[o]), cast);
+      for (std::size_t i = 0; i < n_in; ++i) {
+        const Int w = p.weights[i * n_out + o];
+        const Signal& xi = x[row * n_in + i];
+        if (!sum) return too_wide();
+        if (w == 0) continue;
+        Signal product = constant_signal(0);
+        if (!xi.is_constant()) {
+          product = signal_of(builder_, scaled(xi.net, xi.negate ? -w : w));
+          product.shift = xi.shift;
+        }
+        const auto offset = fixed::checked_mul(xi.offset, w);
+        const auto with = offset ? with_offset(builder_, product, *offset) : std::nullopt;
+        const auto term = with ? casted(*with, cast) : std::nullopt;
+        if (!term) return too_wide();
+        sum = casted(hw::add(builder_, *sum, *term, false), keep);
+      }
+      if (!sum) return too_wide();
+      out.push_back(*sum);
+    }
+  }
+  return out;
+}
+
+}  // namespace weft::hw

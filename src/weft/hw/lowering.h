@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Lowers the primitives of an exact graph to word-level cells. Internal to hw.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "weft/hw/cost.h"
+#include "weft/hw/design.h"
+#include "weft/hw/signal.h"
+#include "weft/netlist/builder.h"
+#include "weft/netlist/verilog_tree.h"
+
+namespace weft::hw {
+
+/// What lowering a graph gives.
+struct Lowered {
+  netlist::Netlist netlist;
+  std::vector<AdderGraph> adder_graphs;
+  std::vector<PortPlan> inputs;
+  std::vector<PortPlan> outputs;
+};
+
+/// One run over the values of a graph; the elements of every value are signals.
+class Lowering {
+ public:
+  Lowering(const exact::Graph& graph, const PlanOptions& options, const Family& family, Context& ctx)
+      : graph_(graph), options_(options), family_(family), ctx_(ctx), builder_(result_.netlist) {}
+
+  Result<Lowered> run();
+
+ private:
+  using Signals = std::vector<Signal>;
+
+  // One per primitive (lowering.cpp, lower_matvec.cpp, lower_requant.cpp, lower_select.cpp).
+  Result<Signals> lower(const exact::Value& value, const exact::Input& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Constant& p);
+  Result<Signals> lower(const exact::Value& value, const exact::MatVec& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Add& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Sub& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Mul& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Requant& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Reduce& p);
+  Result<Signals> lower(const exact::Value& value, const exact::ArgMax& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Concat& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Permute& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Reshape& p);
+
+  Result<Signals> add_or_sub(const exact::Value& value, exact::ValueId a, exact::ValueId b, int shift_a, int shift_b,
+                             bool subtract);
+  Result<Signals> sequential_matvec(const exact::Value& value, const exact::MatVec& p);
+
+  /// The step function that is the only reader of each element of `value`, through data movement; null where there is
+  /// none.
+  std::vector<const fixed::StepFunction*> find_sinks(exact::ValueId value) const;
+  /// sum_i weights[i * n_out + o] * x[i] + bias[o] for one row.
+  Result<Signals> solve_row(const exact::Value& value, std::int64_t row, const std::vector<Signal>& x,
+                            const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
+                            const std::vector<const fixed::StepFunction*>& sinks);
+  Signals build_solution(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
+                         const std::vector<netlist::NetId>& inputs, const std::string& prefix);
+
+  /// y = function(x); `known` is the range of the result.
+  Signal requant(const Signal& x, const fixed::StepFunction& function, const fixed::Range& known);
+  Signal shift_round(const Signal& x, const fixed::ShiftRound& function);
+  Signal overflow(const Signal& q, const Signal& floored, const fixed::ShiftRound& function);
+  Signal pieces(const Signal& x, const fixed::Pieces& function);
+  Signal by_comparators(netlist::NetId x, const fixed::Pieces& function);
+  Signal by_search(netlist::NetId x, const fixed::Pieces& function);
+  Signal by_table(netlist::NetId x, const fixed::Pieces& function);
+  Signal by_multiply_shift(netlist::NetId x, const fixed::MultiplyShift& form);
+  /// values[index]; indices beyond are never reached.
+  Signal from_index(netlist::NetId index, const std::vector<Int>& values);
+  /// x * factor through an adder graph.
+  netlist::NetId scaled(netlist::NetId x, Int factor);
+
+  netlist::NetId select_max(const std::vector<netlist::NetId>& nets);
+  [[nodiscard]] const Signals& signals(exact::ValueId id) const { return signals_[id.index]; }
+  /// Picoseconds from the inputs of the design to the net, without registers.
+  double arrival(netlist::NetId net);
+  Result<void> finish_outputs();
+
+  const exact::Graph& graph_;
+  const PlanOptions& options_;
+  const Family& family_;
+  Context& ctx_;
+  Lowered result_;
+  netlist::Builder builder_;
+  std::vector<Signals> signals_;
+  std::vector<double> arrival_;
+  exact::ValueId current_;
+  netlist::NameScope module_names_;
+  netlist::NameScope port_names_;
+};
+
+/// Thresholds and values of a step function written over a net: y = values[number of breakpoints <= net].
+fixed::Pieces over_net(const fixed::Pieces& function, const Signal& x, const fixed::Range& net_range);
+
+}  // namespace weft::hw

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "weft/hw/cost.h"
+#include "weft/hw/design.h"
+#include "weft/hw/lowering.h"
+#include "weft/netlist/builder.h"
+#include "weft/netlist/verilog_tree.h"
+
+namespace weft::hw {
+
+namespace {
+
+using netlist::Cell;
+using netlist::NetId;
+using netlist::Netlist;
+using netlist::Op;
+
+Result<void> check_options(const PlanOptions& options, Context& ctx) {
+  if (!std::isfinite(options.clock_ns) || options.clock_ns < 0.01 || options.clock_ns > 1e6) {
+    return ctx.fail(Kind::ConfigInvalid, {},
+                    fmt::format("a clock period of {} ns is not between 0.01 and 1000000", options.clock_ns));
+  }
+  const int least = (options.register_inputs ? 1 : 0) + (options.register_outputs ? 1 : 0);
+  if (options.max_latency_cycles && *options.max_latency_cycles < least) {
+    return ctx.fail(Kind::DoesNotFit, {},
+                    fmt::format("a latency of {} cycles is less than the {} that the registers at the ports take",
+                                *options.max_latency_cycles, least));
+  }
+  return {};
+}
+
+/// The share of the period that cells may use.
+double stage_of(double clock_ns, const Family& family) {
+  return std::max(1.0, clock_ns * 1000.0 * (1.0 - family.uncertainty) - family.register_ps);
+}
+
+double period_of(double stage_ps, const Family& family) {
+  return (stage_ps + family.register_ps) / (1.0 - family.uncertainty) / 1000.0;
+}
+
+int latency_of(int stages, const PlanOptions& options) { return stages - (options.register_outputs ? 0 : 1); }
+
+/// The longest stage allowed: as clock_ns says, longer when max_latency_cycles asks for fewer stages.
+double choose_stage(const Netlist& netlist, const std::vector<double>& delays, const PlanOptions& options,
+                    const Family& family) {
+  netlist::PipelineOptions probe{.stage_ps = stage_of(options.clock_ns, family),
+                                 .register_inputs = options.register_inputs,
+                                 .register_outputs = options.register_outputs};
+  const auto fits = [&](double stage_ps) {
+    probe.stage_ps = stage_ps;
+    return latency_of(count_stages(netlist, delays, probe), options) <= *options.max_latency_cycles;
+  };
+  if (!options.max_latency_cycles || fits(probe.stage_ps)) return stage_of(options.clock_ns, family);
+  double low = stage_of(options.clock_ns, family);
+  double high = low;
+  while (!fits(high)) high *= 2;
+  while (high - low > 1.0) {
+    const double middle = (low + high) / 2;
+    (fits(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
+void sum_up(Design& design) {
+  const Netlist& netlist = design.netlist;
+  const std::vector<int> depth = netlist::register_depths(netlist, design.pipeline);
+  std::map<std::uint32_t, LayerPlan> layers;
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    const Cell& cell = netlist.cells[i];
+    if (cell.op == Op::Constant) continue;
+    auto [it, is_new] = layers.try_emplace(cell.module);
+    LayerPlan& layer = it->second;
+    const int stage = design.pipeline.stage[i];
+    if (is_new) {
+      layer.name = netlist.modules[cell.module].name;
+      layer.first_stage = layer.last_stage = stage;
+    }
+    Resources cost = cell_cost(netlist, cell, design.family);
+    cost.ff = static_cast<double>(depth[i]) * cell.width_bits;
+    layer.first_stage = std::min(layer.first_stage, stage);
+    layer.last_stage = std::max(layer.last_stage, stage);
+    if (cell.op == Op::Sum) ++layer.adders;
+    for (Resources* total : {&layer.resources, &design.predicted}) {
+      total->lut += cost.lut;
+      total->ff += cost.ff;
+      total->dsp += cost.dsp;
+      total->bram18 += cost.bram18;
+    }
+  }
+  if (design.options.valid) design.predicted.ff += design.latency_cycles;
+  for (auto& [module, layer] : layers) {
+    for (std::size_t v = 0; v < design.graph.values.size(); ++v) {
+      if (design.graph.values[v].name == layer.name) layer.value.index = static_cast<std::uint32_t>(v);
+    }
+    design.layers.push_back(std::move(layer));
+  }
+}
+
+}  // namespace
+
+Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Context& ctx) {
+  WEFT_TRY_VOID(check_options(options, ctx));
+  WEFT_TRY(Part part, require_part(options.part, ctx));
+  Design design;
+  design.part = part;
+  design.family = find_family(part.family).value();
+  design.graph = graph;
+  design.options = options;
+  const std::string top = options.top.empty() ? graph.name : options.top;
+  design.top = netlist::legal_identifier(options.prefix + (top.empty() ? "top" : top));
+
+  WEFT_TRY(Lowered lowered, Lowering(design.graph, design.options, design.family, ctx).run());
+  design.netlist = std::move(lowered.netlist);
+  design.netlist.name = design.top;
+  design.adder_graphs = std::move(lowered.adder_graphs);
+  design.inputs = std::move(lowered.inputs);
+  design.outputs = std::move(lowered.outputs);
+  netlist::remove_dead(design.netlist);
+
+  std::vector<double> delays;
+  delays.reserve(design.netlist.cells.size());
+  for (const Cell& cell : design.netlist.cells) delays.push_back(delay_ps(design.netlist, cell, design.family));
+  const netlist::PipelineOptions pipeline{.stage_ps = choose_stage(design.netlist, delays, options, design.family),
+                                          .register_inputs = options.register_inputs,
+                                          .register_outputs = options.register_outputs};
+  design.pipeline = netlist::make_pipeline(design.netlist, delays, pipeline, ctx);
+  if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
+  design.latency_cycles = design.pipeline.output_stage;
+  design.period_ns = period_of(design.pipeline.worst_ps, design.family);
+  sum_up(design);
+  return design;
+}
+
+}  // namespace weft::hw

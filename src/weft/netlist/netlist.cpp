@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/netlist/netlist.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "weft/diag/diag.h"
+
+namespace weft::netlist {
+
+namespace {
+
+struct OpInfo {
+  std::string_view name;
+  std::size_t min_terms;
+  std::size_t max_terms;
+};
+
+constexpr std::array<OpInfo, 16> kOps = {{{"input", 0, 0},
+                                          {"constant", 0, 0},
+                                          {"sum", 1, 3},
+                                          {"concat", 1, 1u << 20},
+                                          {"slice", 1, 1},
+                                          {"at_least", 1, 1},
+                                          {"equal", 1, 1},
+                                          {"at_least_net", 2, 2},
+                                          {"mux", 3, 3},
+                                          {"clamp", 1, 1},
+                                          {"table", 1, 1},
+                                          {"not", 1, 1},
+                                          {"and", 2, 3},
+                                          {"or", 2, 3},
+                                          {"xor", 2, 2},
+                                          {"multiply", 2, 2}}};
+
+/// The low `width` bits of `value`, read with the sign wanted.
+Int wrap(UInt value, int width, bool is_signed) {
+  if (width >= 128) return static_cast<Int>(value);
+  const UInt mask = (UInt{1} << width) - 1;
+  value &= mask;
+  if (is_signed && ((value >> (width - 1)) & 1) != 0) value |= ~mask;
+  return static_cast<Int>(value);
+}
+
+bool is_one_bit(const Cell& cell) { return cell.width_bits == 1 && !cell.is_signed; }
+
+std::string verify_cell(const Netlist& netlist, std::size_t index) {
+  const Cell& cell = netlist.cells[index];
+  const OpInfo& op = kOps[static_cast<std::size_t>(cell.op)];
+  if (cell.terms.size() < op.min_terms || cell.terms.size() > op.max_terms) return "wrong number of operands";
+  for (const Term& term : cell.terms) {
+    if (term.net.index >= index) return "operand is not in front of its cell";
+    if (term.shift < 0 || term.shift > 127) return "shift out of range";
+    if (term.shift != 0 && cell.op != Op::Sum && cell.op != Op::Concat) return "shift where none is allowed";
+    if (term.negate && cell.op != Op::Sum) return "negation where none is allowed";
+  }
+  if (cell.range.lo > cell.range.hi) return "empty range";
+  if (cell.width_bits < 1 || cell.width_bits > 128) return "width out of range";
+  if (cell.is_signed != (cell.range.lo < 0)) return "sign does not follow from the range";
+  if (cell.width_bits != width_of(cell.range)) return "width does not follow from the range";
+  if (cell.module >= netlist.modules.size()) return "unknown module";
+  const auto operand = [&](std::size_t i) -> const Cell& { return netlist.at(cell.terms[i].net); };
+  switch (cell.op) {
+    case Op::Sum: {
+      std::size_t negated = 0;
+      for (const Term& term : cell.terms) negated += term.negate ? 1 : 0;
+      if (cell.terms.size() > 1 && negated == cell.terms.size()) return "all terms of a sum are negated";
+      break;
+    }
+    case Op::Concat:
+      for (std::size_t i = 0; i + 1 < cell.terms.size(); ++i) {
+        if (operand(i).is_signed) return "signed field below another one";
+        if (cell.terms[i].shift + operand(i).width_bits > cell.terms[i + 1].shift) return "fields overlap";
+      }
+      break;
+    case Op::Mux:
+      if (!is_one_bit(operand(0))) return "select is not one bit";
+      break;
+    case Op::Not:
+    case Op::And:
+    case Op::Or:
+    case Op::Xor:
+      for (std::size_t i = 0; i < cell.terms.size(); ++i) {
+        if (!is_one_bit(operand(i))) return "operand is not one bit";
+      }
+      [[fallthrough]];
+    case Op::AtLeast:
+    case Op::AtLeastNet:
+    case Op::Equal:
+      if (!is_one_bit(cell)) return "result is not one bit";
+      break;
+    case Op::Table: {
+      if (cell.table >= netlist.tables.size()) return "unknown table";
+      const auto& x = operand(0).range;
+      if (cell.constant > x.lo || cell.constant + static_cast<Int>(netlist.tables[cell.table].size()) <= x.hi) {
+        return "table does not cover its index";
+      }
+      break;
+    }
+    default:
+      break;
+  }
+  return {};
+}
+
+Int evaluate_cell(const Netlist& netlist, const Cell& cell, const std::vector<Int>& values) {
+  const auto value = [&](std::size_t i) { return values[cell.terms[i].net.index]; };
+  UInt result = 0;
+  switch (cell.op) {
+    case Op::Input:
+      WEFT_CHECK(false, "input has no operands to evaluate");
+    case Op::Constant:
+      result = static_cast<UInt>(cell.constant);
+      break;
+    case Op::Sum:
+    case Op::Concat:
+      for (const Term& term : cell.terms) {
+        const UInt shifted = static_cast<UInt>(values[term.net.index]) << term.shift;
+        result += term.negate ? UInt{0} - shifted : shifted;
+      }
+      break;
+    case Op::Slice:
+      result = static_cast<UInt>(value(0) >> cell.shift);
+      break;
+    case Op::AtLeast:
+      result = value(0) >= cell.constant ? 1 : 0;
+      break;
+    case Op::Equal:
+      result = value(0) == cell.constant ? 1 : 0;
+      break;
+    case Op::AtLeastNet:
+      result = value(0) >= value(1) ? 1 : 0;
+      break;
+    case Op::Mux:
+      result = static_cast<UInt>(value(0) != 0 ? value(1) : value(2));
+      break;
+    case Op::Clamp:
+      result = static_cast<UInt>(std::min(std::max(value(0), cell.constant), cell.constant_hi));
+      break;
+    case Op::Table:
+      result = static_cast<UInt>(netlist.tables[cell.table][static_cast<std::size_t>(value(0) - cell.constant)]);
+      break;
+    case Op::Not:
+      result = value(0) != 0 ? 0 : 1;
+      break;
+    case Op::And:
+      result = 1;
+      for (std::size_t i = 0; i < cell.terms.size(); ++i) result &= static_cast<UInt>(value(i));
+      break;
+    case Op::Or:
+      for (std::size_t i = 0; i < cell.terms.size(); ++i) result |= static_cast<UInt>(value(i));
+      break;
+    case Op::Xor:
+      result = static_cast<UInt>(value(0)) ^ static_cast<UInt>(value(1));
+      break;
+    case Op::Multiply:
+      result = static_cast<UInt>(value(0)) * static_cast<UInt>(value(1));
+      break;
+  }
+  return wrap(result, cell.width_bits, cell.is_signed);
+}
+
+}  // namespace
+
+std::string_view to_string(Op op) { return kOps[static_cast<std::size_t>(op)].name; }
+
+int width_of(const fixed::Range& range) { return fixed::width_bits(range.lo, range.hi, range.lo < 0); }
+
+std::string verify(const Netlist& netlist) {
+  std::set<std::string> module_names;
+  for (const Module& module : netlist.modules) {
+    if (!module_names.insert(module.name).second) return fmt::format("two modules are named `{}`", module.name);
+  }
+  std::set<std::pair<std::uint32_t, std::string_view>> names;
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    const Cell& cell = netlist.cells[i];
+    if (std::string what = verify_cell(netlist, i); !what.empty()) {
+      return fmt::format("cell {} ({} `{}`): {}", i, to_string(cell.op), cell.name, what);
+    }
+    if (cell.op != Op::Constant && !names.emplace(cell.module, cell.name).second) {
+      return fmt::format("two nets of module `{}` are named `{}`", netlist.modules[cell.module].name, cell.name);
+    }
+  }
+  std::vector<bool> is_port(netlist.cells.size(), false);
+  for (const Port& port : netlist.inputs) {
+    for (NetId net : port.elements) {
+      if (net.index >= netlist.cells.size() || netlist.at(net).op != Op::Input) {
+        return fmt::format("element of port `{}` is no input", port.name);
+      }
+      if (is_port[net.index]) return fmt::format("an input of port `{}` is used twice", port.name);
+      is_port[net.index] = true;
+    }
+  }
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    if (netlist.cells[i].op == Op::Input && !is_port[i]) return fmt::format("input cell {} is of no port", i);
+  }
+  for (const Port& port : netlist.outputs) {
+    for (NetId net : port.elements) {
+      if (net.index >= netlist.cells.size()) return fmt::format("element of port `{}` does not exist", port.name);
+      const int needed = netlist.at(net).width_bits + (port.is_signed && !netlist.at(net).is_signed ? 1 : 0);
+      const bool is_constant = netlist.at(net).op == Op::Constant;
+      if (!is_constant && needed > port.element_width_bits) {
+        return fmt::format("element of port `{}` is wider than the port says", port.name);
+      }
+    }
+  }
+  return {};
+}
+
+std::vector<Int> evaluate(const Netlist& netlist, const std::vector<std::vector<Int>>& inputs, bool check_ranges) {
+  std::vector<Int> values(netlist.cells.size(), 0);
+  WEFT_CHECK(inputs.size() == netlist.inputs.size(), "one vector per input port");
+  for (std::size_t p = 0; p < inputs.size(); ++p) {
+    const auto& elements = netlist.inputs[p].elements;
+    WEFT_CHECK(inputs[p].size() == elements.size(), "one value per element of an input port");
+    for (std::size_t e = 0; e < elements.size(); ++e) {
+      values[elements[e].index] =
+          wrap(static_cast<UInt>(inputs[p][e]), netlist.at(elements[e]).width_bits, netlist.at(elements[e]).is_signed);
+    }
+  }
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    const Cell& cell = netlist.cells[i];
+    if (cell.op != Op::Input) values[i] = evaluate_cell(netlist, cell, values);
+    WEFT_CHECK(!check_ranges || (values[i] >= cell.range.lo && values[i] <= cell.range.hi),
+               fmt::format("net {} `{}` of `{}` is {}, outside of its range [{}, {}]", i, cell.name,
+                           netlist.modules[cell.module].name, fixed::to_string(values[i]),
+                           fixed::to_string(cell.range.lo), fixed::to_string(cell.range.hi)));
+  }
+  return values;
+}
+
+std::string dump(const Netlist& netlist) {
+  std::string text = fmt::format("netlist {}\n", netlist.name);
+  auto out = std::back_inserter(text);
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    const Cell& cell = netlist.cells[i];
+    fmt::format_to(out, "%{} {}.{} {}{} = {}", i, netlist.modules[cell.module].name, cell.name,
+                   cell.is_signed ? 's' : 'u', cell.width_bits, to_string(cell.op));
+    for (const Term& term : cell.terms) {
+      fmt::format_to(out, " {}%{}", term.negate ? "-" : "", term.net.index);
+      if (term.shift != 0) fmt::format_to(out, "<<{}", term.shift);
+    }
+    switch (cell.op) {
+      case Op::Constant:
+      case Op::AtLeast:
+      case Op::Equal:
+        fmt::format_to(out, " {}", fixed::to_string(cell.constant));
+        break;
+      case Op::Clamp:
+        fmt::format_to(out, " [{}, {}]", fixed::to_string(cell.constant), fixed::to_string(cell.constant_hi));
+        break;
+      case Op::Slice:
+        fmt::format_to(out, " >> {}", cell.shift);
+        break;
+      case Op::Table:
+        fmt::format_to(out, " table {} from {}", cell.table, fixed::to_string(cell.constant));
+        break;
+      default:
+        break;
+    }
+    fmt::format_to(out, " in [{}, {}]\n", fixed::to_string(cell.range.lo), fixed::to_string(cell.range.hi));
+  }
+  for (const auto& [ports, word] : {std::pair{&netlist.inputs, "input"}, std::pair{&netlist.outputs, "output"}}) {
+    for (const Port& port : *ports) {
+      fmt::format_to(out, "{} {} {}{} =", word, port.name, port.is_signed ? 's' : 'u', port.element_width_bits);
+      for (NetId net : port.elements) fmt::format_to(out, " %{}", net.index);
+      fmt::format_to(out, "\n");
+    }
+  }
+  return text;
+}
+
+}  // namespace weft::netlist
