@@ -93,9 +93,10 @@ std::optional<TypeSpec> parse_family(const Family& family, const std::vector<std
   const std::size_t required = sizes + (family.sign_argument ? 1 : 0);
   const std::size_t allowed = family.is_integer ? required : required + 3;
   if (arguments.size() < required || arguments.size() > allowed) {
-    error = fmt::format("`{}` takes {} arguments, not {}", family.name,
-                        required == allowed ? fmt::format("{}", required) : fmt::format("{} to {}", required, allowed),
-                        arguments.size());
+    const std::string count =
+        required == allowed ? fmt::format("{}", required) : fmt::format("{} to {}", required, allowed);
+    error =
+        fmt::format("`{}` takes {} argument{}, not {}", family.name, count, allowed == 1 ? "" : "s", arguments.size());
     return std::nullopt;
   }
   TypeSpec spec{.form = TypeSpec::Form::Fixed};

@@ -158,9 +158,10 @@ std::optional<MultiplyShift> find_multiply_shift(const Pieces& pieces, const Ran
   if (descending) mirror(plateaus);
   if (!ascends(plateaus)) return std::nullopt;
 
-  // A slope of the whole span per code is a step: steeper ones do nothing more. What works at one shift works, doubled,
-  // at the next, and only then; so the interval at the largest shift holds all of them.
-  const Int limit = (span_hi - span_lo + 1) << max_shift;
+  // A slope beyond the whole span per code leaves room for one plateau between the ends at most, and then every steeper
+  // slope works too: a power of two there is as good as any. What works at one shift works, doubled, at the next, and
+  // only then; so the interval at the largest shift holds all of them.
+  const Int limit = Int{1} << (width_bits(0, span_hi - span_lo + 1, false) + max_shift);
   const auto interval = multipliers(plateaus, max_shift, limit);
   if (!interval) return std::nullopt;
   const int digits = sparsest(interval->lo, interval->hi).digits;
