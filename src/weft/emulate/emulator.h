@@ -37,14 +37,15 @@ struct Counters {
 /// A graph compiled for batches. Immutable after compile; run() may be called from several threads.
 class Emulator {
  public:
-  /// `graph` is copied. Codes of inputs, outputs and intermediate values must fit int64 (else TypeTooWide; use run_plain).
+  /// `graph` is copied. Codes of inputs, outputs and intermediate values must fit int64 (else TypeTooWide; use
+  /// run_plain).
   static Result<Emulator> compile(const exact::Graph& graph, Isa isa, Context& ctx);
   Emulator(Emulator&&) noexcept;
   Emulator& operator=(Emulator&&) noexcept;
   ~Emulator();
 
-  /// inputs[i] points at `batch` rows of element_count floats in row-major order. NaN and infinity are DataNotFinite errors
-  /// naming row and column. outputs[o] is resized to batch rows of codes. Uses ctx.threads threads.
+  /// inputs[i] points at `batch` rows of element_count floats in row-major order. NaN and infinity are DataNotFinite
+  /// errors naming row and column. outputs[o] is resized to batch rows of codes. Uses ctx.threads threads.
   Result<Counters> run(const std::vector<const float*>& inputs, std::size_t batch,
                        std::vector<std::vector<std::int64_t>>& outputs, Context& ctx) const;
   /// The same from codes (already of the input's type and range; out-of-range codes are ShapeMismatch errors).
@@ -52,8 +53,8 @@ class Emulator {
                              std::vector<std::vector<std::int64_t>>& outputs, Context& ctx) const;
   /// As run(), and also the codes of the values asked for (by ValueId), batch rows each: what --trace uses.
   Result<Counters> run_traced(const std::vector<const float*>& inputs, std::size_t batch,
-                              const std::vector<exact::ValueId>& wanted,
-                              std::vector<std::vector<std::int64_t>>& traced, Context& ctx) const;
+                              const std::vector<exact::ValueId>& wanted, std::vector<std::vector<std::int64_t>>& traced,
+                              Context& ctx) const;
   [[nodiscard]] Isa isa() const;
   [[nodiscard]] const exact::Graph& graph() const;
 

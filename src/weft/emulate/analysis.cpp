@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/emulate/analysis.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "weft/fixed/quantize.h"
+
+namespace weft::emulate {
+namespace {
+
+using exact::MatVec;
+using exact::Requant;
+using exact::Value;
+using fixed::Range;
+
+Range hull_of(const std::vector<Range>& ranges) {
+  Range out = ranges.front();
+  for (const auto& range : ranges) out = fixed::unite(out, range);
+  return out;
+}
+
+bool within(Int lo, Int hi, const Range& range) { return range.lo >= lo && range.hi <= hi; }
+
+/// Whether a forced accumulator never changes a sum: products shift exactly and every partial sum, in index order,
+/// stays in the type.
+bool is_lossless(const MatVec& p, const std::vector<Range>& x, int weight_shift) {
+  const auto& type = p.accumulator->type;
+  if (weight_shift < 0 || weight_shift > 62) return false;
+  const auto stays = [&](const std::optional<Range>& r) {
+    return r && r->lo >= fixed::min_code(type) && r->hi <= fixed::max_code(type);
+  };
+  const Int unit = Int{1} << weight_shift;
+  for (std::size_t o = 0; o < static_cast<std::size_t>(p.n_out); ++o) {
+    std::optional<Range> sum = fixed::scale(Range{p.bias[o], p.bias[o], 0}, unit);
+    if (!stays(sum)) return false;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::int64_t w = p.weights[i * static_cast<std::size_t>(p.n_out) + o];
+      if (w == 0) continue;
+      const auto product = fixed::scale(x[i], w);
+      const auto scaled = product ? fixed::scale(*product, unit) : std::nullopt;
+      if (!stays(scaled)) return false;
+      sum = fixed::add(*sum, *scaled);
+      if (!stays(sum)) return false;
+    }
+  }
+  return true;
+}
+
+/// Two neighbouring products of bytes fit 16 bits for every reachable input (each x is one range per input).
+bool pairs_fit(const MatVec& p, const std::vector<Range>& x, Int unit, std::int32_t offset) {
+  for (std::size_t o = 0; o < static_cast<std::size_t>(p.n_out); ++o) {
+    for (std::size_t i = 0; i < x.size(); i += 2) {
+      Int lo = 0;
+      Int hi = 0;
+      for (std::size_t k = i; k < std::min(i + 2, x.size()); ++k) {
+        const Int w = unit * p.weights[k * static_cast<std::size_t>(p.n_out) + o];
+        (w < 0 ? lo : hi) += w * (x[k].hi + offset);
+      }
+      if (lo < std::numeric_limits<std::int16_t>::min() || hi > std::numeric_limits<std::int16_t>::max()) return false;
+    }
+  }
+  return true;
+}
+
+class Analyser {
+ public:
+  Analyser(const exact::Graph& graph, const Kernels& kernels) : graph_(graph), kernels_(kernels) {
+    const std::size_t n = graph.values.size();
+    a_.root.resize(n);
+    a_.wide.resize(n);
+    a_.bipolar.resize(n);
+    a_.product.resize(n);
+    a_.fused_into.resize(n);
+    a_.fused_from.resize(n);
+    a_.epilogue.resize(n);
+    a_.forms.resize(n);
+    a_.lanes_wanted.resize(n);
+  }
+
+  Analysis run(const std::vector<exact::ValueId>& outputs) {
+    for (std::size_t v = 0; v < graph_.values.size(); ++v) {
+      const Value& value = graph_.values[v];
+      const auto* reshape = std::get_if<exact::Reshape>(&value.primitive);
+      a_.root[v] = reshape != nullptr ? a_.root[reshape->x.index] : v;
+      a_.bipolar[v] = is_bipolar(v);
+      a_.wide[v] = !within(std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max(),
+                           hull_of(value.ranges));
+      if (const auto* p = std::get_if<MatVec>(&value.primitive)) {
+        a_.product[v] = choose(*p, value);
+        if (a_.product[v].path == Product::Path::Wide || a_.product[v].path == Product::Path::Chain) a_.wide[v] = true;
+      }
+    }
+    find_fusions(outputs);
+    find_readers(outputs);
+    return std::move(a_);
+  }
+
+ private:
+  [[nodiscard]] bool all_operands_bipolar(const Value& value) const {
+    const auto ids = exact::operands(value.primitive);
+    return std::all_of(ids.begin(), ids.end(), [&](exact::ValueId id) { return a_.bipolar[id.index]; });
+  }
+
+  [[nodiscard]] bool is_bipolar(std::size_t v) const {
+    const Value& value = graph_.values[v];
+    if (std::holds_alternative<exact::Input>(value.primitive)) {
+      return std::any_of(graph_.inputs.begin(), graph_.inputs.end(), [&](const exact::GraphInput& input) {
+        return input.value.index == v && input.conversion.form == exact::InputConversion::Form::Bipolar;
+      });
+    }
+    if (const auto* p = std::get_if<Requant>(&value.primitive)) {
+      return std::all_of(p->functions.begin(), p->functions.end(), [](const fixed::StepFunction& f) {
+        const auto* pieces = std::get_if<fixed::Pieces>(&f);
+        return pieces != nullptr &&
+               std::all_of(pieces->values.begin(), pieces->values.end(), [](Int y) { return y == 1 || y == -1; });
+      });
+    }
+    const bool moves = std::holds_alternative<exact::Reshape>(value.primitive) ||
+                       std::holds_alternative<exact::Permute>(value.primitive) ||
+                       std::holds_alternative<exact::Concat>(value.primitive);
+    return moves && all_operands_bipolar(value);
+  }
+
+  [[nodiscard]] Product choose(const MatVec& p, const Value& value) const {
+    Product out;
+    const auto& x_ranges = graph_.at(p.x).ranges;
+    const auto x = hulls(x_ranges, static_cast<std::size_t>(p.n_in));
+    if (p.accumulator) {
+      out.weight_shift = p.accumulator->type.frac_bits() - p.accumulator->lsb_frac_bits;
+      if (!is_lossless(p, x, out.weight_shift)) return choose_chain(p, hull_of(x));
+    }
+    // From here on sums are exact, so they may wrap on the way: only the result must fit.
+    out.path = Product::Path::Wide;
+    if (out.weight_shift > 62) return Product{};
+    if (!within(std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max(),
+                hull_of(value.ranges))) {
+      return out;
+    }
+    const auto dot = choose_dot(p, x, element_count(graph_.at(p.x).shape), Int{1} << out.weight_shift);
+    if (!dot) return out;
+    out.path = Product::Path::Narrow;
+    out.dot = dot->first;
+    out.form = dot->second;
+    return out;
+  }
+
+  /// The narrowest product that is exact modulo 2^32, and the form of its operand.
+  [[nodiscard]] std::optional<std::pair<DotKind, Form>> choose_dot(const MatVec& p, const std::vector<Range>& x,
+                                                                   std::int64_t elements, Int unit) const {
+    std::int64_t lowest = 0;
+    std::int64_t highest = 0;
+    bool signs = true;
+    for (const std::int64_t w : p.weights) {
+      lowest = std::min(lowest, w);
+      highest = std::max(highest, w);
+      signs = signs && (w == 1 || w == -1);
+    }
+    const Range weights{lowest * unit, highest * unit, 0};
+    const Range hull = hull_of(x);
+    const auto form = [&](Layout layout, std::int32_t offset) { return form_of(layout, elements, p.n_in, offset); };
+    if (a_.bipolar[p.x.index] && signs && unit == 1) return std::pair(DotKind::Bits, form(Layout::Bits, 0));
+    if (kernels_.byte_dot != ByteDot::None && within(-128, 127, weights)) {
+      const auto offset = pack_offset(Layout::Bytes, hull);
+      if (offset && (kernels_.byte_dot == ByteDot::Any || pairs_fit(p, x, unit, *offset))) {
+        return std::pair(DotKind::Bytes, form(Layout::Bytes, *offset));
+      }
+    }
+    if (within(-32768, 32767, weights)) {
+      if (const auto offset = pack_offset(Layout::Halves, hull)) {
+        return std::pair(DotKind::Halves, form(Layout::Halves, *offset));
+      }
+    }
+    if (a_.wide[a_.root[p.x.index]]) return std::nullopt;
+    return std::pair(DotKind::Words, form(Layout::Words, 0));
+  }
+
+  [[nodiscard]] static Product choose_chain(const MatVec& p, const Range& x) {
+    Product out;
+    const auto& type = p.accumulator->type;
+    if (type.width_bits > 61) return out;
+    Range products{0, 0, 0};
+    for (const std::int64_t w : p.weights) {
+      const auto product = fixed::scale(x, w);
+      if (!product || !fits_int64(product->lo) || !fits_int64(product->hi)) return out;
+      products = {std::min(products.lo, product->lo), std::max(products.hi, product->hi), 0};
+    }
+    const auto function = [&](int shift) {
+      return fixed::ShiftRound{.shift = shift,
+                               .rounding = type.rounding,
+                               .overflow = type.overflow,
+                               .lo = fixed::min_code(type),
+                               .hi = fixed::max_code(type),
+                               .width_bits = type.width_bits,
+                               .is_signed = type.is_signed,
+                               .saturation_bits = type.saturation_bits};
+    };
+    const auto product_function = make_wide(function(p.accumulator->lsb_frac_bits - type.frac_bits()), products);
+    const auto sum_function = make_wide(function(0), {2 * fixed::min_code(type), 2 * fixed::max_code(type), 0});
+    if (!product_function || !sum_function) return out;
+    out.path = Product::Path::Chain;
+    out.product_function = *product_function;
+    out.sum_function = *sum_function;
+    return out;
+  }
+
+  /// A narrow product whose only reader is a step function keeps its sums in registers.
+  void find_fusions(const std::vector<exact::ValueId>& outputs) {
+    std::vector<int> readers(graph_.values.size(), 0);
+    for (const auto& value : graph_.values) {
+      for (const auto id : exact::operands(value.primitive)) ++readers[id.index];
+    }
+    for (const auto id : outputs) ++readers[id.index];
+    for (std::size_t r = 0; r < graph_.values.size(); ++r) {
+      const auto* p = std::get_if<Requant>(&graph_.values[r].primitive);
+      if (p == nullptr || a_.wide[r]) continue;
+      const std::size_t v = p->x.index;
+      const auto* matvec = std::get_if<MatVec>(&graph_.values[v].primitive);
+      if (matvec == nullptr || readers[v] != 1 || a_.product[v].path != Product::Path::Narrow) continue;
+      const auto n = static_cast<std::int64_t>(p->functions.size());
+      if (n != 1 && n != matvec->n_out) continue;
+      auto epilogue = make_epilogue(p->functions, hulls(graph_.values[v].ranges, p->functions.size()),
+                                    p->count_saturation, 0, kMaxCompared);
+      if (!epilogue) continue;
+      a_.fused_into[v] = r;
+      a_.fused_from[r] = v;
+      a_.epilogue[r] = std::move(*epilogue);
+    }
+  }
+
+  void want(exact::ValueId id, const std::optional<Form>& form) {
+    const std::size_t root = a_.root[id.index];
+    if (!form || form->layout == Layout::Words) {
+      a_.lanes_wanted[root] = true;
+    } else if (std::find(a_.forms[root].begin(), a_.forms[root].end(), *form) == a_.forms[root].end()) {
+      a_.forms[root].push_back(*form);
+    }
+  }
+
+  void find_readers(const std::vector<exact::ValueId>& outputs) {
+    for (std::size_t v = 0; v < graph_.values.size(); ++v) {
+      const Value& value = graph_.values[v];
+      if (std::holds_alternative<exact::Reshape>(value.primitive) || a_.fused_from[v]) continue;
+      const auto* p = std::get_if<MatVec>(&value.primitive);
+      const bool narrow = p != nullptr && a_.product[v].path == Product::Path::Narrow;
+      for (const auto id : exact::operands(value.primitive)) {
+        want(id, narrow ? std::optional(a_.product[v].form) : std::nullopt);
+      }
+    }
+    for (const auto id : outputs) want(id, std::nullopt);
+  }
+
+  const exact::Graph& graph_;
+  const Kernels& kernels_;
+  Analysis a_;
+};
+
+}  // namespace
+
+Form form_of(Layout layout, std::int64_t elements, std::int64_t row_len, std::int32_t offset) {
+  return {layout, row_len % codes_per_unit(layout) == 0 ? elements : row_len, offset};
+}
+
+std::vector<Range> hulls(const std::vector<Range>& ranges, std::size_t n) {
+  std::vector<Range> out(ranges.begin(), ranges.begin() + static_cast<std::ptrdiff_t>(n));
+  for (std::size_t i = n; i < ranges.size(); ++i) out[i % n] = fixed::unite(out[i % n], ranges[i]);
+  return out;
+}
+
+std::optional<std::int32_t> pack_offset(Layout layout, const Range& range) {
+  const bool bytes = layout == Layout::Bytes;
+  const Int lo = bytes ? 0 : std::numeric_limits<std::int16_t>::min();
+  const Int hi = bytes ? 255 : std::numeric_limits<std::int16_t>::max();
+  if (!fits_int32(range.lo) || !fits_int32(range.hi)) return std::nullopt;
+  // The usual offsets first, so that readers with other ranges of the same codes agree.
+  const Int to_lo = lo - range.lo;
+  for (const Int offset : {Int{0}, bytes ? Int{128} : Int{-32768}, to_lo + (to_lo & 1)}) {
+    if (range.lo + offset >= lo && range.hi + offset <= hi && fits_int32(offset)) {
+      return static_cast<std::int32_t>(offset);
+    }
+  }
+  return std::nullopt;
+}
+
+Analysis analyse(const exact::Graph& graph, const Kernels& kernels, const std::vector<exact::ValueId>& outputs) {
+  return Analyser(graph, kernels).run(outputs);
+}
+
+}  // namespace weft::emulate
