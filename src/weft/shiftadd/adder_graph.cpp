@@ -14,7 +14,8 @@ BitSpan bit_span(const fixed::Range& range) {
   return span;
 }
 
-AdderShape adder_shape(const BitSpan& a, const Term& term_a, const BitSpan& b, const Term& term_b, const BitSpan& result) {
+AdderShape adder_shape(const BitSpan& a, const Term& term_a, const BitSpan& b, const Term& term_b,
+                       const BitSpan& result) {
   const int lsb_a = a.lsb + term_a.shift;
   const int lsb_b = b.lsb + term_b.shift;
   const bool a_is_low = lsb_a <= lsb_b;
@@ -32,8 +33,8 @@ AdderShape adder_shape(const BitSpan& a, const Term& term_a, const BitSpan& b, c
   return shape;
 }
 
-AdderGraph::AdderGraph(const std::vector<fixed::Range>& inputs, const std::vector<double>& arrival, std::vector<int> slots,
-                       const CostModel& cost)
+AdderGraph::AdderGraph(const std::vector<fixed::Range>& inputs, const std::vector<double>& arrival,
+                       std::vector<int> slots, const CostModel& cost)
     : inputs_(&inputs), cost_(&cost) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     Node node;
@@ -83,7 +84,8 @@ Term AdderGraph::add(const Term& a, const Term& b) {
   const auto form = combine(forms_[static_cast<std::size_t>(a.operand)], node.a.shift, a.negate,
                             forms_[static_cast<std::size_t>(b.operand)], node.b.shift, b.negate);
   WEFT_CHECK(form.has_value(), "a partial sum beyond its bound");
-  const int slot = std::max(slots_[static_cast<std::size_t>(a.operand)], slots_[static_cast<std::size_t>(b.operand)]) + 1;
+  const int slot =
+      std::max(slots_[static_cast<std::size_t>(a.operand)], slots_[static_cast<std::size_t>(b.operand)]) + 1;
 
   const Normalized wanted = normalize(*form);
   for (auto [it, end] = by_value_.equal_range(hash_form(wanted.form)); it != end; ++it) {
@@ -96,11 +98,14 @@ Term AdderGraph::add(const Term& a, const Term& b) {
   const auto range = exact_range(*form, *inputs_);
   WEFT_CHECK(range.has_value(), "a range beyond its bound");
   node.range = *range;
-  node.level = std::max(nodes_[static_cast<std::size_t>(a.operand)].level, nodes_[static_cast<std::size_t>(b.operand)].level) + 1;
+  node.level =
+      std::max(nodes_[static_cast<std::size_t>(a.operand)].level, nodes_[static_cast<std::size_t>(b.operand)].level) +
+      1;
   const AdderShape shape = adder_shape(spans_[static_cast<std::size_t>(a.operand)], node.a,
                                        spans_[static_cast<std::size_t>(b.operand)], node.b, bit_span(node.range));
-  node.delay = std::max(nodes_[static_cast<std::size_t>(a.operand)].delay, nodes_[static_cast<std::size_t>(b.operand)].delay) +
-               cost_->adder_delay_ps(shape.width_bits);
+  node.delay =
+      std::max(nodes_[static_cast<std::size_t>(a.operand)].delay, nodes_[static_cast<std::size_t>(b.operand)].delay) +
+      cost_->adder_delay_ps(shape.width_bits);
   return {append(node, *form, slot), common, false};
 }
 

@@ -26,7 +26,8 @@ struct AdderShape {
   int width_bits = 0;
   int free_bits = 0;
 };
-AdderShape adder_shape(const BitSpan& a, const Term& term_a, const BitSpan& b, const Term& term_b, const BitSpan& result);
+AdderShape adder_shape(const BitSpan& a, const Term& term_a, const BitSpan& b, const Term& term_b,
+                       const BitSpan& result);
 
 /// Overflow of 128 bits is a bug here: the caller bounds all partial sums beforehand.
 class AdderGraph {

@@ -16,7 +16,8 @@ bool add_scaled(Form& sum, const Form& form, const Term& term) {
   for (const auto& [input, coefficient] : form) {
     const auto shifted = fixed::checked_shift_left(coefficient, term.shift);
     if (!shifted) return false;
-    const auto total = term.negate ? fixed::checked_sub(sum[input], *shifted) : fixed::checked_add(sum[input], *shifted);
+    const auto total =
+        term.negate ? fixed::checked_sub(sum[input], *shifted) : fixed::checked_add(sum[input], *shifted);
     if (!total) return false;
     sum[input] = *total;
     if (*total == 0) sum.erase(input);
@@ -39,7 +40,8 @@ std::string check_range(const Form& form, const fixed::Range& range, const std::
     if (!new_lo || !new_hi) return "overflows";
     lo = *new_lo;
     hi = *new_hi;
-    const int step = fixed::trailing_zeros(coefficient) + (in.lo == in.hi ? fixed::trailing_zeros(in.lo) : in.step_log2);
+    const int step =
+        fixed::trailing_zeros(coefficient) + (in.lo == in.hi ? fixed::trailing_zeros(in.lo) : in.step_log2);
     if (step < range.step_log2) return "is finer than its step";
   }
   if (lo < range.lo || hi > range.hi) {
@@ -54,7 +56,8 @@ std::string check_range(const Form& form, const fixed::Range& range, const std::
 std::string check(const Problem& problem, const Solution& solution) {
   std::vector<Form> forms;
   const auto is_known = [&](const Term& term) {
-    return term.operand >= 0 && static_cast<std::size_t>(term.operand) < forms.size() && term.shift >= 0 && term.shift <= 126;
+    return term.operand >= 0 && static_cast<std::size_t>(term.operand) < forms.size() && term.shift >= 0 &&
+           term.shift <= 126;
   };
   std::int64_t adders = 0;
   for (std::size_t n = 0; n < solution.nodes.size(); ++n) {
@@ -70,10 +73,12 @@ std::string check(const Problem& problem, const Solution& solution) {
         break;
       case Node::Kind::Sum: {
         ++adders;
-        if (!is_known(node.a) || !is_known(node.b)) return fmt::format("node {} has an operand that is not before it", n);
+        if (!is_known(node.a) || !is_known(node.b))
+          return fmt::format("node {} has an operand that is not before it", n);
         if (node.a.negate && node.b.negate) return fmt::format("node {} negates both operands", n);
         const int level = std::max(solution.nodes[static_cast<std::size_t>(node.a.operand)].level,
-                                   solution.nodes[static_cast<std::size_t>(node.b.operand)].level) + 1;
+                                   solution.nodes[static_cast<std::size_t>(node.b.operand)].level) +
+                          1;
         if (node.level != level) return fmt::format("node {} is on level {}, not {}", n, level, node.level);
         if (!add_scaled(form, forms[static_cast<std::size_t>(node.a.operand)], node.a) ||
             !add_scaled(form, forms[static_cast<std::size_t>(node.b.operand)], node.b)) {
@@ -97,7 +102,8 @@ std::string check(const Problem& problem, const Solution& solution) {
       if (solution.nodes[static_cast<std::size_t>(term.operand)].level > solution.depth) {
         return fmt::format("output {} is deeper than the depth {}", o, solution.depth);
       }
-      if (!add_scaled(have, forms[static_cast<std::size_t>(term.operand)], term)) return fmt::format("output {} overflows", o);
+      if (!add_scaled(have, forms[static_cast<std::size_t>(term.operand)], term))
+        return fmt::format("output {} overflows", o);
     }
     // Inputs that cannot vary are part of the constant on both sides.
     Int have_constant = have.count(-1) != 0 ? have[-1] : 0;
@@ -117,11 +123,13 @@ std::string check(const Problem& problem, const Solution& solution) {
         have_constant = *new_have;
         want_constant = *new_want;
       } else if (got != want) {
-        return fmt::format("output {} has {} times input {}, not {}", o, fixed::to_string(got), i, fixed::to_string(want));
+        return fmt::format("output {} has {} times input {}, not {}", o, fixed::to_string(got), i,
+                           fixed::to_string(want));
       }
     }
     if (have_constant != want_constant) {
-      return fmt::format("output {} has the constant {}, not {}", o, fixed::to_string(have_constant), fixed::to_string(want_constant));
+      return fmt::format("output {} has the constant {}, not {}", o, fixed::to_string(have_constant),
+                         fixed::to_string(want_constant));
     }
   }
   return {};

@@ -72,7 +72,8 @@ TEST(Cmvm, AtOrBelowDa4mlAtEqualDepth) {
   const auto baseline = read_baseline();
   double log_sum = 0.0;
   int count = 0;
-  fmt::print("{:14} {:>8} {:>8} {:>7} {:>6} {:>6} {:>10} {:>5}\n", "case", "adders", "da4ml", "ratio", "depth", "da4ml", "lut", "-out");
+  fmt::print("{:14} {:>8} {:>8} {:>7} {:>6} {:>6} {:>10} {:>5}\n", "case", "adders", "da4ml", "ratio", "depth", "da4ml",
+             "lut", "-out");
   for (const auto& entry : *cases) {
     const auto name = entry.at("name").get<std::string>();
     const Problem problem = read_case(entry, ctx);
@@ -84,9 +85,10 @@ TEST(Cmvm, AtOrBelowDa4mlAtEqualDepth) {
     const Baseline& theirs = baseline.at(name);
     EXPECT_LE(solution->depth, theirs.depth) << name;
     const double ratio = static_cast<double>(solution->adders) / theirs.adders;
-    const auto negated = std::count_if(solution->outputs.begin(), solution->outputs.end(), [](const Term& t) { return t.negate; });
-    fmt::print("{:14} {:8} {:8} {:7.3f} {:6} {:6} {:10.0f} {:5}\n", name, solution->adders, theirs.adders, ratio, solution->depth,
-               theirs.depth, solution->lut, negated);
+    const auto negated =
+        std::count_if(solution->outputs.begin(), solution->outputs.end(), [](const Term& t) { return t.negate; });
+    fmt::print("{:14} {:8} {:8} {:7.3f} {:6} {:6} {:10.0f} {:5}\n", name, solution->adders, theirs.adders, ratio,
+               solution->depth, theirs.depth, solution->lut, negated);
     log_sum += std::log(ratio);
     ++count;
   }

@@ -22,8 +22,8 @@ std::vector<SignedDigit> canonical_digits(Int value) {
 
 std::vector<SignedDigit> minimal_digits(Int value, std::uint64_t choice) {
   std::vector<SignedDigit> digits = canonical_digits(value);
-  // From the top: +2^(k+1) - 2^(k-1) = 2^k + 2^(k-1), mirrored for negative values. The rewritten pair may touch the digit above
-  // it but never collides: canonical digits leave position k empty, and position k+1 becomes empty.
+  // From the top: +2^(k+1) - 2^(k-1) = 2^k + 2^(k-1), mirrored for negative values. The rewritten pair may touch the
+  // digit above it but never collides: canonical digits leave position k empty, and position k+1 becomes empty.
   for (std::size_t i = digits.size(); i-- > 1;) {
     SignedDigit& high = digits[i];
     SignedDigit& low = digits[i - 1];

@@ -20,8 +20,8 @@ struct SignedDigit {
 /// Canonical signed digits of `value`, lowest first: no two neighbouring positions are used and the count is minimal.
 std::vector<SignedDigit> canonical_digits(Int value);
 
-/// A form with the same minimal number of digits, in which every run `2^(k+1) - 2^(k-1)` (binary 101 with a negative low digit)
-/// is written as `2^k + 2^(k-1)` when the matching bit of `choice` is set (bit n for the n-th such place).
+/// A form with the same minimal number of digits, in which every run `2^(k+1) - 2^(k-1)` (binary 101 with a negative
+/// low digit) is written as `2^k + 2^(k-1)` when the matching bit of `choice` is set (bit n for the n-th such place).
 std::vector<SignedDigit> minimal_digits(Int value, std::uint64_t choice);
 
 }  // namespace weft::shiftadd

@@ -39,7 +39,8 @@ TEST(Digits, EveryChoiceKeepsValueCountAndDistinctShifts) {
       const auto digits = minimal_digits(v, choice);
       ASSERT_EQ(value_of(digits), v);
       ASSERT_EQ(static_cast<int>(digits.size()), minimal_count(v));
-      for (std::size_t i = 1; i < digits.size(); ++i) ASSERT_GT(digits[i].shift, digits[i - 1].shift) << v << " " << choice;
+      for (std::size_t i = 1; i < digits.size(); ++i)
+        ASSERT_GT(digits[i].shift, digits[i - 1].shift) << v << " " << choice;
     }
   }
   EXPECT_EQ(minimal_digits(3, 0), (std::vector<SignedDigit>{{0, true}, {2, false}}));
@@ -47,7 +48,8 @@ TEST(Digits, EveryChoiceKeepsValueCountAndDistinctShifts) {
 }
 
 TEST(Digits, ExtremesOfTheMatrixType) {
-  for (const Int v : {static_cast<Int>(std::numeric_limits<std::int64_t>::min()), static_cast<Int>(std::numeric_limits<std::int64_t>::max())}) {
+  for (const Int v : {static_cast<Int>(std::numeric_limits<std::int64_t>::min()),
+                      static_cast<Int>(std::numeric_limits<std::int64_t>::max())}) {
     EXPECT_EQ(value_of(canonical_digits(v)), v);
   }
   EXPECT_TRUE(canonical_digits(0).empty());

@@ -8,7 +8,8 @@ namespace {
 
 class Finisher {
  public:
-  Finisher(const AdderGraph& graph, std::vector<Term> outputs) : cost_(graph.cost()), nodes_(graph.nodes()), outputs_(std::move(outputs)) {}
+  Finisher(const AdderGraph& graph, std::vector<Term> outputs)
+      : cost_(graph.cost()), nodes_(graph.nodes()), outputs_(std::move(outputs)) {}
 
   Solution run() {
     find_users();
@@ -33,7 +34,8 @@ class Finisher {
     for (std::size_t n = 0; n < nodes_.size(); ++n) {
       if (!live[n] || nodes_[n].kind != Node::Kind::Sum) continue;
       users_[at(nodes_[n].a.operand)].push_back(static_cast<std::int32_t>(n));
-      if (nodes_[n].b.operand != nodes_[n].a.operand) users_[at(nodes_[n].b.operand)].push_back(static_cast<std::int32_t>(n));
+      if (nodes_[n].b.operand != nodes_[n].a.operand)
+        users_[at(nodes_[n].b.operand)].push_back(static_cast<std::int32_t>(n));
     }
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       if (outputs_[o].operand >= 0) output_users_[at(outputs_[o].operand)].push_back(o);
@@ -45,7 +47,8 @@ class Finisher {
     const Node& node = nodes_[at(index)];
     if (node.kind != Node::Kind::Sum) return node.kind == Node::Kind::Constant;
     if (node.a.negate != node.b.negate) return true;
-    return depth > 0 && (flips_alone(node.a.operand, index, depth - 1) || flips_alone(node.b.operand, index, depth - 1));
+    return depth > 0 &&
+           (flips_alone(node.a.operand, index, depth - 1) || flips_alone(node.b.operand, index, depth - 1));
   }
   [[nodiscard]] bool flips_alone(std::int32_t index, std::int32_t user, int depth) const {
     return users_[at(index)].size() == 1 && users_[at(index)].front() == user && output_users_[at(index)].empty() &&
@@ -107,7 +110,8 @@ class Finisher {
     }
     for (std::size_t n = nodes_.size(); n-- > 0;) {
       if (nodes_[n].kind == Node::Kind::Input) live[n] = true;
-      if (live[n] && nodes_[n].kind == Node::Kind::Sum) live[at(nodes_[n].a.operand)] = live[at(nodes_[n].b.operand)] = true;
+      if (live[n] && nodes_[n].kind == Node::Kind::Sum)
+        live[at(nodes_[n].a.operand)] = live[at(nodes_[n].b.operand)] = true;
     }
     std::vector<std::int32_t> number(nodes_.size(), -1);
     Solution solution;
@@ -120,7 +124,8 @@ class Finisher {
         node.b.operand = number[at(node.b.operand)];
         const Node& a = solution.nodes[at(node.a.operand)];
         const Node& b = solution.nodes[at(node.b.operand)];
-        const AdderShape shape = adder_shape(bit_span(a.range), node.a, bit_span(b.range), node.b, bit_span(node.range));
+        const AdderShape shape =
+            adder_shape(bit_span(a.range), node.a, bit_span(b.range), node.b, bit_span(node.range));
         node.level = std::max(a.level, b.level) + 1;
         node.delay = std::max(a.delay, b.delay) + cost_.adder_delay_ps(shape.width_bits);
         solution.adders += 1;
@@ -148,6 +153,8 @@ class Finisher {
 
 }  // namespace
 
-Solution finish(const AdderGraph& graph, std::vector<Term> outputs) { return Finisher(graph, std::move(outputs)).run(); }
+Solution finish(const AdderGraph& graph, std::vector<Term> outputs) {
+  return Finisher(graph, std::move(outputs)).run();
+}
 
 }  // namespace weft::shiftadd

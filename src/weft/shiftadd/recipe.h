@@ -13,7 +13,7 @@ namespace weft::shiftadd {
 struct Recipe {
   SharingOptions sharing;
   TreeOptions tree;
-  double recode = 0.0;            ///< share of the digit pairs that leave the canonical form
+  double recode = 0.0;  ///< share of the digit pairs that leave the canonical form
   std::uint64_t recode_seed = 0;
 };
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Greedy two-term sharing (Hartley 1996 on signed digits, with the depth kept by Kraft's inequality).
 //
-// A row is a multiset of digits +-symbol * 2^shift. A pattern is two symbols, their relative shift and sign. Counts are kept
-// exactly while digits disappear; a new symbol only appears together with all its digits, so every count only falls. Hence
-// patterns seen less than twice are never stored, and a queue entry whose score is out of date is too high and can be put back
-// lower when it comes up. Each accepted pattern removes at least two digits net of one node; that bounds the number of steps.
+// A row is a multiset of digits +-symbol * 2^shift. A pattern is two symbols, their relative shift and sign. Counts are
+// kept exactly while digits disappear; a new symbol only appears together with all its digits, so every count only
+// falls. Hence patterns seen less than twice are never stored, and a queue entry whose score is out of date is too high
+// and can be put back lower when it comes up. Each accepted pattern removes at least two digits net of one node; that
+// bounds the number of steps.
 #include "weft/shiftadd/sharing.h"
 
 #include <algorithm>
@@ -244,7 +245,8 @@ class Sharer {
   /// Blocks of consecutive symbols so that the number of possible patterns stays below the limit.
   void choose_blocks() {
     double occurrences = 0.0;
-    for (const SharedRow& row : rows_) occurrences += static_cast<double>(row.digits.size()) * static_cast<double>(row.digits.size()) / 2;
+    for (const SharedRow& row : rows_)
+      occurrences += static_cast<double>(row.digits.size()) * static_cast<double>(row.digits.size()) / 2;
     double spread = 0.0;  // distinct (shift, sign) combinations of a pair, at most
     for (const Symbol& symbol : symbols_) {
       int lo = 0;
@@ -263,7 +265,8 @@ class Sharer {
     const double blocks = std::ceil(patterns / static_cast<double>(options_.max_patterns));
     if (blocks <= 1.0) return;
     const double size = std::max(1.0, std::ceil(n / blocks));
-    for (std::size_t s = 0; s < symbols_.size(); ++s) symbols_[s].block = static_cast<std::int32_t>(static_cast<double>(s) / size);
+    for (std::size_t s = 0; s < symbols_.size(); ++s)
+      symbols_[s].block = static_cast<std::int32_t>(static_cast<double>(s) / size);
   }
 
   void count_pair(std::int32_t first, std::int32_t second) {
@@ -273,7 +276,10 @@ class Sharer {
     std::size_t jb = 0;
     while (ja < a.size() && jb < b.size()) {
       if (a[ja].row != b[jb].row) {
-        if (a[ja].row < b[jb].row) ++ja; else ++jb;
+        if (a[ja].row < b[jb].row)
+          ++ja;
+        else
+          ++jb;
         continue;
       }
       const std::int32_t row = a[ja].row;
@@ -338,14 +344,16 @@ class Sharer {
   void substitute(const Pattern& pattern, std::uint64_t key) {
     std::size_t negative = 0;
     for (const auto& [i, j] : matches_) negative += symbol_of(pattern.first).where[i].negative ? 1 : 0;
-    // a - b or b - a: the orientation that leaves fewer negated digits, as a row of negated terms only needs a negation.
+    // a - b or b - a: the orientation that leaves fewer negated digits, as a row of negated terms only needs a
+    // negation.
     const bool flip = pattern.negative && negative * 2 > matches_.size();
     const Symbol& first = symbol_of(pattern.first);
     const Symbol& second = symbol_of(pattern.second);
     const int base = std::min(0, pattern.shift);
     // Terms of value sign * first + sign' * second 2^shift, scaled so that shifts are not negative.
     Term a{first.term.operand, first.term.shift - base, first.term.negate != flip};
-    Term b{second.term.operand, second.term.shift + pattern.shift - base, second.term.negate != (flip != pattern.negative)};
+    Term b{second.term.operand, second.term.shift + pattern.shift - base,
+           second.term.negate != (flip != pattern.negative)};
     bool outer = false;
     if (a.negate && b.negate) {
       a.negate = b.negate = false;
@@ -439,7 +447,8 @@ class Sharer {
 
 }  // namespace
 
-bool share_subexpressions(AdderGraph& graph, std::vector<Row>& rows, const SharingOptions& options, const Context& ctx) {
+bool share_subexpressions(AdderGraph& graph, std::vector<Row>& rows, const SharingOptions& options,
+                          const Context& ctx) {
   return Sharer(graph, rows, options).run(ctx);
 }
 

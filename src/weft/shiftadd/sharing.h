@@ -43,8 +43,8 @@ struct Row {
 
 struct SharingOptions {
   enum class Score { Overlap, Saved, Count, Mixed } score = Score::Overlap;
-  double noise = 0.0;         ///< relative, 0 to 1
-  double slack_price = 0.0;   ///< score lost per level difference of the two operands
+  double noise = 0.0;        ///< relative, 0 to 1
+  double slack_price = 0.0;  ///< score lost per level difference of the two operands
   std::uint64_t seed = 0;
   std::int64_t max_patterns = std::int64_t{1} << 22;  ///< above it, pairs are only sought within blocks of inputs
 };

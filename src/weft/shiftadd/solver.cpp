@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A solution is built in three steps: rows of signed digits, sharing of two-term patterns between rows (sharing.cpp), and one
-// tree per row (sum_tree.cpp). Small problems are solved with several recipes and the cheapest result is kept; with time given,
-// random recipes follow until it is over.
+// A solution is built in three steps: rows of signed digits, sharing of two-term patterns between rows (sharing.cpp),
+// and one tree per row (sum_tree.cpp). Small problems are solved with several recipes and the cheapest result is kept;
+// with time given, random recipes follow until it is over.
 #include "weft/shiftadd/solver.h"
 
 #include <algorithm>
 #include <chrono>
 
 #include "weft/shiftadd/recipe.h"
+#include "weft/support/threads.h"
 
 namespace weft::shiftadd {
 namespace {
@@ -34,24 +35,33 @@ Result<Solution> solve(const Problem& problem, const Options& options, const Cos
   const Clock::time_point start = Clock::now();
   WEFT_TRY(const Plan plan, prepare(problem, options, cost, ctx));
   std::optional<Solution> best;
-  const auto attempt = [&](const Recipe& recipe) {
-    std::optional<Solution> solution = build(problem, plan, cost, recipe, ctx);
-    if (!solution) return false;
-    if (!best || better(*solution, *best)) best = std::move(solution);
-    return true;
+  // Recipes of a batch run side by side; the best is chosen in their order, so threads do not change the result.
+  const auto attempt = [&](const std::vector<Recipe>& recipes) {
+    std::vector<std::optional<Solution>> solutions(recipes.size());
+    support::parallel_blocks(recipes.size(), ctx.threads, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t r = begin; r < end; ++r) solutions[r] = build(problem, plan, cost, recipes[r], ctx);
+    });
+    bool complete = true;
+    for (auto& solution : solutions) {
+      complete = complete && solution.has_value();
+      if (solution && (!best || better(*solution, *best))) best = std::move(solution);
+    }
+    return complete;
   };
-  for (const Recipe& recipe : first_recipes(plan.digits)) {
-    if (!attempt(recipe)) return ctx.fail(Kind::Cancelled, {}, "the search for an adder graph was interrupted");
+  if (!attempt(first_recipes(plan.digits))) {
+    return ctx.fail(Kind::Cancelled, {}, "the search for an adder graph was interrupted");
   }
   std::uint64_t random = ctx.seed;
   while (options.seconds > 0.0) {
     const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
     if (elapsed >= options.seconds) break;
     if (ctx.progress != nullptr) {
-      ctx.progress->update("adder graphs", static_cast<std::uint64_t>(elapsed * 1000), static_cast<std::uint64_t>(options.seconds * 1000));
+      ctx.progress->update("adder graphs", static_cast<std::uint64_t>(elapsed * 1000),
+                           static_cast<std::uint64_t>(options.seconds * 1000));
     }
-    // Interrupting the restarts keeps what has been found.
-    if (!attempt(random_recipe(next_random(random)))) break;
+    std::vector<Recipe> batch;
+    for (int t = 0; t < std::max(1, ctx.threads); ++t) batch.push_back(random_recipe(next_random(random)));
+    if (!attempt(batch)) break;  // interrupting the restarts keeps what has been found
   }
   return std::move(*best);
 }

@@ -15,8 +15,8 @@ namespace weft::shiftadd {
 
 /// What an adder costs and takes on the target; passed in so that the solver knows no target.
 struct CostModel {
-  /// LUTs of a two-input adder or subtractor whose result has `width_bits` bits, of which the low `free_bits` are copies of
-  /// one operand.
+  /// LUTs of a two-input adder or subtractor whose result has `width_bits` bits, of which the low `free_bits` are
+  /// copies of one operand.
   std::function<double(int width_bits, int free_bits)> adder_lut;
   /// Delay of that adder in picoseconds.
   std::function<double(int width_bits)> adder_delay_ps;
@@ -28,13 +28,13 @@ struct Problem {
   std::int64_t n_in = 0;
   std::int64_t n_out = 0;
   /// Row-major [n_in, n_out].
-  std::vector<std::int64_t> matrix;
+  std::vector<std::int64_t> matrix{};
   /// Added to the outputs; empty means zeros.
-  std::vector<Int> bias;
+  std::vector<Int> bias{};
   /// Per input: reachable codes.
-  std::vector<fixed::Range> inputs;
+  std::vector<fixed::Range> inputs{};
   /// Per input arrival time in the unit of the cost model; empty means zeros.
-  std::vector<double> arrival;
+  std::vector<double> arrival{};
 };
 
 struct Options {
@@ -75,8 +75,8 @@ struct Solution {
 /// Deterministic for the same problem, options and ctx.seed (with seconds == 0).
 Result<Solution> solve(const Problem& problem, const Options& options, const CostModel& cost, Context& ctx);
 
-/// Evaluates the solution symbolically: recovers the matrix and the bias and compares them with the problem, and checks every
-/// node's range against its operands. Empty when right, else what is wrong.
+/// Evaluates the solution symbolically: recovers the matrix and the bias and compares them with the problem, and checks
+/// every node's range against its operands. Empty when right, else what is wrong.
 std::string check(const Problem& problem, const Solution& solution);
 
 }  // namespace weft::shiftadd

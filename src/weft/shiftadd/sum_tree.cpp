@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cheapest pair first: of all pairs that the row's remaining depth allows, the one whose adder costs least is joined. The two
-// earliest terms are always allowed (their sum keeps Kraft's inequality for a sum of powers of two), so it never gets stuck.
+// Best pair first: of all pairs that the row's remaining depth allows, the one whose sum is smallest (or whose adder is
+// cheapest) is joined. The two earliest terms are always allowed (their sum keeps Kraft's inequality for a sum of
+// powers of two), so it never gets stuck.
 #include "weft/shiftadd/sum_tree.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <tuple>
 
@@ -20,6 +22,7 @@ struct Item {
   Term term;
   BitSpan span;
   int slot = 0;
+  double magnitude = 0.0;  ///< largest absolute value
 };
 
 class Tree {
@@ -48,7 +51,12 @@ class Tree {
   }
 
  private:
-  Item item_of(const Term& term) const { return {term, graph_.span(term.operand), graph_.slot(term.operand)}; }
+  Item item_of(const Term& term) const {
+    const fixed::Range& range = graph_.node(term.operand).range;
+    const double magnitude =
+        std::max(std::fabs(static_cast<double>(range.lo)), std::fabs(static_cast<double>(range.hi)));
+    return {term, graph_.span(term.operand), graph_.slot(term.operand), std::ldexp(magnitude, term.shift)};
+  }
 
   Term join(Term a, Term b) {
     const bool outer = a.negate && b.negate;
@@ -58,27 +66,27 @@ class Tree {
     return sum;
   }
 
-  /// Costs are compared first, then what makes later additions cheap: early, low and narrow results.
-  using Price = std::tuple<double, int, int, int>;
+  /// The first number decides; then early results, the other measure, and aligned operands.
+  using Price = std::tuple<double, int, double, int>;
   Price price(const Item& a, const Item& b) const {
-    const bool outer = a.term.negate && b.term.negate;
     Term ta = a.term;
     Term tb = b.term;
-    if (outer) ta.negate = tb.negate = false;
+    if (ta.negate && tb.negate) ta.negate = tb.negate = false;
     BitSpan sum;
-    const int top_a = a.span.msb + ta.shift;
-    const int top_b = b.span.msb + tb.shift;
     sum.is_signed = a.span.is_signed || b.span.is_signed || ta.negate || tb.negate;
-    sum.msb = std::max(top_a, top_b) + 1;
+    sum.msb = std::max(a.span.msb + ta.shift, b.span.msb + tb.shift) + 1;
     const AdderShape shape = adder_shape(a.span, ta, b.span, tb, sum);
-    double cost = graph_.cost().adder_lut(shape.width_bits, shape.free_bits);
-    cost += options_.level_price * std::abs(a.slot - b.slot);
+    const double cost = graph_.cost().adder_lut(shape.width_bits, shape.free_bits);
+    const double magnitude = a.magnitude + b.magnitude;
+    double first = options_.order == TreeOptions::Order::Cost ? cost : magnitude;
     if (options_.noise > 0.0) {
-      const std::uint64_t key = (static_cast<std::uint64_t>(ta.operand) << 32) ^ static_cast<std::uint64_t>(tb.operand) ^
+      const std::uint64_t key = (static_cast<std::uint64_t>(ta.operand) << 32) ^
+                                static_cast<std::uint64_t>(tb.operand) ^
                                 (static_cast<std::uint64_t>(ta.shift - tb.shift) << 20);
-      cost *= 1.0 + options_.noise * (static_cast<double>(hash_key(key ^ options_.seed) >> 11) * 0x1.0p-53 - 0.5);
+      first *= 1.0 + options_.noise * (static_cast<double>(hash_key(key ^ options_.seed) >> 11) * 0x1.0p-53 - 0.5);
     }
-    return {cost, std::max(a.slot, b.slot), sum.msb, std::max(a.span.lsb + ta.shift, b.span.lsb + tb.shift)};
+    return {first, std::max(a.slot, b.slot), options_.order == TreeOptions::Order::Cost ? magnitude : cost,
+            std::max(a.span.lsb + ta.shift, b.span.lsb + tb.shift)};
   }
 
   std::pair<std::size_t, std::size_t> best_pair() {
@@ -98,7 +106,8 @@ class Tree {
       std::stable_sort(items_.begin(), items_.end(), [](const Item& x, const Item& y) {
         const int low_x = x.span.lsb + x.term.shift;
         const int low_y = y.span.lsb + y.term.shift;
-        return std::tuple(x.slot, low_x, x.span.msb + x.term.shift) < std::tuple(y.slot, low_y, y.span.msb + y.term.shift);
+        return std::tuple(x.slot, low_x, x.span.msb + x.term.shift) <
+               std::tuple(y.slot, low_y, y.span.msb + y.term.shift);
       });
     }
     for (std::size_t i = 0; i < items_.size(); ++i) {
