@@ -18,7 +18,7 @@ using text::Cursor;
 
 /// Bounds on what a short text may expand to.
 constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 25;
-constexpr std::uint64_t kMaxWork = std::uint64_t{1} << 32;
+constexpr std::uint64_t kMaxWork = std::uint64_t{1} << 31;
 constexpr int kMaxRank = 16;
 
 class Parser {
