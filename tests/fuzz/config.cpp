@@ -4,10 +4,11 @@
 
 namespace weft::fuzz {
 
-static void run(const std::string& input) {
+static bool run(const std::string& input) {
   Session session;
   const auto config = lower::parse_config(input, "fuzz.yaml", session.ctx);
   check_reported(config.ok(), session);
+  return true;
 }
 
 const Target kTarget{"config",

@@ -16,7 +16,7 @@ namespace weft::fuzz {
 /// throws Finding for a wrong answer.
 struct Target {
   std::string_view name;
-  void (*run)(const std::string& input);
+  bool (*run)(const std::string& input);
   /// Words worth inserting.
   std::vector<std::string_view> dictionary{};
   /// When set, half of the inputs are made by it instead of by plain mutation (archives: mutate a member, pack again).

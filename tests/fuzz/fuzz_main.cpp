@@ -97,12 +97,13 @@ void on_signal(int number) {
   _exit(1);
 }
 
-void run_one(const std::string& input, const std::string& label) {
+bool run_one(const std::string& input, const std::string& label) {
   g_current = &input;
   std::snprintf(g_label, sizeof g_label, "%s", label.c_str());
   alarm(kSecondsPerInput);
+  bool accepted = false;
   try {
-    weft::fuzz::kTarget.run(input);
+    accepted = weft::fuzz::kTarget.run(input);
   } catch (const weft::fuzz::Finding& finding) {
     std::fprintf(stderr, "wrong answer: %s\n", finding.what.c_str());
     save_current();
@@ -114,6 +115,7 @@ void run_one(const std::string& input, const std::string& label) {
   }
   alarm(0);
   g_current = nullptr;
+  return accepted;
 }
 
 std::string read(const fs::path& path) {
@@ -164,13 +166,19 @@ int main(int argc, char** argv) {
   }
 
   std::vector<std::string> corpus;
+  std::size_t good_files = 0;
   for (const auto& path : files) {
     corpus.push_back(read(path));
-    run_one(corpus.back(), path.string());
+    good_files += run_one(corpus.back(), path.string()) ? 1 : 0;
+  }
+  if (good_files == 0) {
+    std::fprintf(stderr, "no file of the corpus is accepted: nothing behind the first check is reached\n");
+    return 1;
   }
   std::mt19937_64 random(seed);
   const auto start = std::chrono::steady_clock::now();
   std::uint64_t done = 0;
+  std::uint64_t accepted = 0;
   for (; done < runs; ++done) {
     if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > seconds) break;
     const std::string& base = corpus[random() % corpus.size()];
@@ -179,9 +187,9 @@ int main(int argc, char** argv) {
     std::string input =
         special ? target.mutate(base, random) : weft::fuzz::mutate_bytes(base, random, target.dictionary);
     if (random() % 16 == 0) input = base.substr(0, random() % (base.size() + 1));
-    run_one(input, "seed " + std::to_string(seed) + " run " + std::to_string(done));
+    accepted += run_one(input, "seed " + std::to_string(seed) + " run " + std::to_string(done)) ? 1 : 0;
   }
-  std::printf("%.*s: %zu files, %llu mutations, seed %llu, no finding\n",
+  std::printf("%.*s: %zu of %zu files and %llu of %llu mutations accepted, seed %llu, no finding\n",
               static_cast<int>(weft::fuzz::kTarget.name.size()), weft::fuzz::kTarget.name.data(), corpus.size(),
               static_cast<unsigned long long>(done), static_cast<unsigned long long>(seed));
   return 0;

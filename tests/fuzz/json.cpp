@@ -4,13 +4,14 @@
 
 namespace weft::fuzz {
 
-static void run(const std::string& input) {
+static bool run(const std::string& input) {
   Session session;
   const auto json = support::parse_json(input, "fuzz.json", session.ctx);
   check_reported(json.ok(), session);
-  if (!json) return;
+  if (!json) return false;
   const std::string text = support::dump_json(*json);
   if (!support::parse_json(text, "again.json", session.ctx)) throw Finding{"dumped JSON does not read back"};
+  return true;
 }
 
 const Target kTarget{

@@ -3,10 +3,11 @@
 
     python3 make_corpus.py [folder]      (needs numpy)
 
-Files of other formats (.h5, .keras, .onnx) come from examples/; `.weft` and exact graphs are written by weft itself.
+Files of other formats (.h5, .keras, .onnx) come from examples/.
 """
 
 import io
+import json
 import pathlib
 import sys
 import zipfile
@@ -36,6 +37,65 @@ def archive(members, method=zipfile.ZIP_DEFLATED):
     return buffer.getvalue()
 
 
+EXACT = """\
+weft-exact 1 "g"
+value x shape [2 3] scale [1/16] ranges [-128..127*6] = input
+value c shape [3] scale [1/16] ranges [1..1 -2..-2~1 170141183460469231731687303715884105727..170141183460469231731687303715884105727] = constant codes [1 -2 170141183460469231731687303715884105727]
+value w shape [2 2] scale [1/128 3/128] ranges [-2000..2000*4] = matvec %x n_in 3 n_out 2 weights [1 -2 3 0 5 7] bias [4 -9]
+value f shape [2 2] scale [1/8] ranges [0..15*4] = requant %w count_saturation functions [shift(4,RND_CONV,SAT,0,15)]
+value s shape [2 2] scale [1/8] ranges [-1..1*4] = requant %w functions [pieces([-3,4],[-1,0,1]) shift(0,TRN,WRAP,-8,7,4,s,0)]
+value a shape [2 2] scale [1/8] ranges [-100..100*4] = add %f %s shift_a 0 shift_b 2
+value m shape [2 2] scale [1/64] ranges [-1000..1000*4] = mul %f %s
+value r shape [2 1] scale [1/8] ranges [0..15*2] = reduce %f max
+value k shape [2 1] scale [1] ranges [0..1*2] = argmax %f k 1
+value j shape [2 3] scale [1/8] ranges [0..15*6] = concat %f %r axis 1
+value p shape [3 2] scale [1/8] ranges [0..15*6] = permute %j permutation [1 0]
+value t shape [6] scale [1/8] ranges [0..15*6] = reshape %p origin "m.h5" "layer" "Reshape" ""
+input "x" %x fixed type fixed<8,4> rule "model"
+output "y" %t mul [0.5] add [1 2 3 4 5 6]
+probe "layer" %t
+probe "norm" folded_into "layer"
+"""
+
+
+def weft_file():
+    node = {
+        "name": "fc",
+        "op": "Dense",
+        "attributes": {"a": {"bool": True}, "b": {"int": -4}, "c": {"real": 0.5}, "d": {"ints": [1, 2]}},
+        "inputs": [0],
+        "outputs": [1],
+        "parameters": {
+            "kernel": {
+                "values": "tensors/00000.npy",
+                "quantized": {"values": "tensors/00000.npy", "codes": "tensors/00001.npy", "scale": ["1/3", "5"]},
+            },
+            "bias": {"values": "tensors/00002.npy", "quantizer": {"family": "quantized_bits", "parameters": {"bits": {"int": 6}}}},
+        },
+        "functions": {"activation": {"family": "relu", "parameters": {}}},
+        "origin": {"file": "m.h5", "node": "fc", "op": "Dense", "tensor": ""},
+    }
+    graph = {
+        "weft": 1,
+        "name": "net",
+        "file": "m.h5",
+        "framework": "keras",
+        "tensors": [{"name": "x", "shape": [3]}, {"name": "y", "shape": [2]}],
+        "inputs": [{"name": "x", "tensor": 0}],
+        "outputs": [{"name": "y", "tensor": 1}],
+        "nodes": [node],
+    }
+    return archive(
+        [
+            ("graph.json", json.dumps(graph, indent=1)),
+            ("tensors/00000.npy", npy(np.arange(6, dtype="f4").reshape(3, 2))),
+            ("tensors/00001.npy", npy(np.arange(6, dtype="i8").reshape(3, 2))),
+            ("tensors/00002.npy", npy(np.zeros(2, "f4"))),
+            ("exact.txt", EXACT),
+        ]
+    )
+
+
 def corpus():
     grid = np.arange(6).reshape(2, 3)
     yield from {
@@ -58,6 +118,8 @@ def corpus():
         "zip/parent.zip": archive([("../x", b"x")]),
         # 4 MB of zeros in 4 KB: fine; the bomb test of the unit tests is larger.
         "zip/zeros.zip": archive([("zeros", bytes(1 << 22))]),
+        "weft/net.weft": weft_file(),
+        "exact_text/all.txt": EXACT.encode(),
         "csv/plain.csv": b"1,2,3\n4,5,6\n",
         "csv/header.csv": b"a;b\r\n1.5;-2e-3\r\n",
         "csv/blank.csv": b"1 2\n3 4",

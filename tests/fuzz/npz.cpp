@@ -4,10 +4,11 @@
 
 namespace weft::fuzz {
 
-static void run(const std::string& input) {
+static bool run(const std::string& input) {
   Session session;
   const auto arrays = support::parse_npz(input, "fuzz.npz", session.ctx);
   check_reported(arrays.ok(), session);
+  return true;
 }
 
 const Target kTarget{"npz", run, {"'descr': '<f4'", "'fortran_order': True", "'|O'"}, mutate_archive};

@@ -4,10 +4,11 @@
 
 namespace weft::fuzz {
 
-static void run(const std::string& input) {
+static bool run(const std::string& input) {
   Session session;
   const auto graph = formats::onnx::read_onnx_bytes(input, "fuzz.onnx", session.ctx);
   check_reported(graph.ok(), session);
+  return true;
 }
 
 const Target kTarget{"onnx",

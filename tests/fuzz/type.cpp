@@ -4,7 +4,7 @@
 
 namespace weft::fuzz {
 
-static void run(const std::string& input) {
+static bool run(const std::string& input) {
   for (const bool own : {false, true}) {
     std::string error;
     const auto type = fixed::parse_type(input, own, error);
@@ -20,6 +20,7 @@ static void run(const std::string& input) {
         fixed::min_code(type->fixed) > fixed::max_code(type->fixed))
       throw Finding{"an empty range"};
   }
+  return true;
 }
 
 const Target kTarget{"type",

@@ -4,11 +4,11 @@
 
 namespace weft::fuzz {
 
-static void run(const std::string& input) {
+static bool run(const std::string& input) {
   Session session;
   const auto members = support::read_zip(input, "fuzz.zip", session.ctx);
   check_reported(members.ok(), session);
-  if (!members) return;
+  if (!members) return false;
   std::uint64_t total = 0;
   for (const auto& [name, content] : *members) {
     total += content.size();
@@ -18,6 +18,7 @@ static void run(const std::string& input) {
       throw Finding{"a dangerous member name was let through: " + name};
   }
   if (total > session.ctx.limits.unpacked_bytes) throw Finding{"more was unpacked than the limit allows"};
+  return true;
 }
 
 const Target kTarget{

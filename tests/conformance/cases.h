@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The conformance table: one small network per layer, quantizer and option, run on every executor.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "weft/layers/recipe.h"
+#include "weft/lower/lower.h"
+#include "weft/nn/graph.h"
+
+namespace weft::conformance {
+
+struct Case {
+  std::string name;
+  nn::Graph graph;
+  lower::Options options;
+  /// The network's certificate; `Exact` cases must equal the float32 run of the source to the last bit.
+  layers::Word word = layers::Word::Exact;
+};
+
+/// Every row; a test fails when a layer of the registry occurs in none.
+std::vector<Case> all_cases();
+
+}  // namespace weft::conformance
