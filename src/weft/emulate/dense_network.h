@@ -51,13 +51,7 @@ inline exact::ValueId append(exact::Graph& graph, exact::Primitive primitive, Sh
 
 /// Appends a graph input.
 inline exact::ValueId append_input(exact::Graph& graph, Shape shape, const exact::InputConversion& conversion) {
-  fixed::Range range{-1, 1, 0};
-  if (conversion.form == exact::InputConversion::Form::Fixed) {
-    range = {fixed::min_code(conversion.type), fixed::max_code(conversion.type), 0};
-  } else if (conversion.form == exact::InputConversion::Form::Affine) {
-    const Int zero = static_cast<Int>(conversion.zero_point);
-    range = {conversion.lo - zero, conversion.hi - zero, 0};
-  }
+  const fixed::Range range = exact::conversion_range(conversion).value();
   const auto count = static_cast<std::size_t>(element_count(shape));
   const auto id = append(graph, exact::Input{}, std::move(shape));
   graph.values[id.index].ranges.assign(count, range);
