@@ -30,10 +30,10 @@ inline float sign(float x) {
   return std::isnan(x) ? x : 0.0F;
 }
 
-/// -1 or +1 with 0 -> +1; NaN stays.
+/// -1 or +1 with 0 -> +1; NaN stays. TensorFlow flushes denormal operands to zero, so a negative denormal gives +1.
 inline float sign_of_binary(float x) {
   if (std::isnan(x)) return x;
-  return x < 0.0F ? -1.0F : 1.0F;
+  return x <= -std::numeric_limits<float>::min() ? -1.0F : 1.0F;
 }
 
 /// 2^exponent; exponents beyond float32 give 0 or infinity.

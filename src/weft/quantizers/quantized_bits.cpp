@@ -170,7 +170,9 @@ class QuantizedHswish final : public SetQuantizer {
  public:
   QuantizedHswish(const BitsParameters& p, StraightThrough straight_through, float shift, float bound)
       : SetQuantizer({}), grid_(p), inner_(straight_through), shift_(shift), bound_(bound) {
-    auto set = grid_.outputs();
+    // The smallest h, with a margin for float32 noise around it.
+    constexpr float kMargin = 1.0F + 0x1p-20F;
+    auto set = grid_.outputs(kMargin * hswish(static_cast<float>(minimum())));
     set.type.reset();
     if (straight_through.qnoise == 1.0F) set_outputs(std::move(set));
   }
@@ -178,7 +180,7 @@ class QuantizedHswish final : public SetQuantizer {
   [[nodiscard]] Int code(float x, std::size_t channel) const override {
     return has_outputs() ? grid_.code_of_step(grid_.step(hswish(x)), channel) : SetQuantizer::code(x, channel);
   }
-  [[nodiscard]] std::vector<double> turning_points() const override { return {-static_cast<double>(shift_) / 2.0}; }
+  [[nodiscard]] std::vector<double> turning_points() const override { return {minimum()}; }
 
  protected:
   [[nodiscard]] float quantized(float x, std::size_t channel) const override {
@@ -187,6 +189,9 @@ class QuantizedHswish final : public SetQuantizer {
   }
 
  private:
+  /// Where h is smallest: the bottom of the parabola, or its end when the bound comes first.
+  [[nodiscard]] double minimum() const { return std::min(-double{shift_} / 2.0, double{bound_} - double{shift_}); }
+
   [[nodiscard]] float hswish(float x) const {
     const float shifted = x + shift_;
     const float gate = shifted <= bound_ ? std::max(shifted, 0.0F) : bound_;
@@ -247,10 +252,10 @@ Int BitsGrid::code_of_step(float step, std::size_t channel) const {
   return a < 0.0F ? -code : code;
 }
 
-OutputSet BitsGrid::outputs() const {
+OutputSet BitsGrid::outputs(float least) const {
   const int unsigned_bits = parameters_.bits - (parameters_.keep_negative ? 1 : 0);
   const Rational unit = binary_ ? Rational(1) : fixed::pow2(parameters_.integer - unsigned_bits);
-  const Int lo = binary_ ? -1 : static_cast<Int>(lo_);
+  const Int lo = static_cast<Int>(step(least));
   const Int hi = binary_ ? 1 : static_cast<Int>(hi_);
   OutputSet set;
   std::vector<Rational> factors;

@@ -3,6 +3,8 @@
 /// The fixed-point core of QKeras' quantized_bits, shared with quantized_hswish.
 #pragma once
 
+#include <limits>
+
 #include "weft/quantizers/auto_scale.h"
 #include "weft/quantizers/parameters.h"
 
@@ -32,8 +34,8 @@ class BitsGrid {
   [[nodiscard]] std::size_t channels() const { return alpha_.size(); }
   /// The code of a step: its sign turned for negative alpha, 0 for alpha = 0.
   [[nodiscard]] Int code_of_step(float step, std::size_t channel) const;
-  /// All codes; the type is set when alpha is 1 and float32 holds the bounds.
-  [[nodiscard]] OutputSet outputs() const;
+  /// All codes of x >= least; the type is set when alpha is 1 and float32 holds the bounds.
+  [[nodiscard]] OutputSet outputs(float least = -std::numeric_limits<float>::max()) const;
 
  private:
   BitsParameters parameters_;

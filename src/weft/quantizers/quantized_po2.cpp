@@ -30,20 +30,20 @@ class Po2Grid {
     // The exponent has a sign of its own unless all values are at most 1.
     const int magnitude_bits = exponent_bits - (p.max_value && *p.max_value <= 1.0F ? 0 : 1);
     WEFT_CHECK(magnitude_bits >= 0, "an exponent without bits");
-    const float power = exp2_int(magnitude_bits);
-    min_exponent_ = -power;
-    max_exponent_ = power - 1.0F;
+    min_exponent_ = -exp2_int(magnitude_bits);
+    max_exponent_ = exp2_int(magnitude_bits) - 1.0F;
     if (p.quadratic) max_exponent_ = 2.0F * std::floor(max_exponent_ / 2.0F);
   }
 
-  [[nodiscard]] float magnitude(float a) const { return std::isnan(a) ? a : exp2_int(static_cast<int>(exponent(a))); }
+  /// Powers below 2^-126 are 0: TensorFlow flushes denormal results.
+  [[nodiscard]] float magnitude(float a) const { return std::isnan(a) ? a : power(exponent(a)); }
 
   /// Every magnitude that a finite a can give, in no order.
   [[nodiscard]] std::vector<float> magnitudes() const {
     const float least = exponent(kEpsilon);
     const float most = exponent(std::numeric_limits<float>::max());
     std::vector<float> result{magnitude(0.0F)};
-    for (float e = least; e <= most; e += p_.quadratic ? 2.0F : 1.0F) result.push_back(exp2_int(static_cast<int>(e)));
+    for (float e = least; e <= most; e += p_.quadratic ? 2.0F : 1.0F) result.push_back(power(e));
     return result;
   }
 
@@ -51,6 +51,11 @@ class Po2Grid {
   [[nodiscard]] bool falls_at_epsilon() const { return exponent(0.0F) > exponent(kEpsilon); }
 
  private:
+  static float power(float exponent) {
+    constexpr float kLeast = std::numeric_limits<float>::min_exponent - 1;
+    return exponent < kLeast ? 0.0F : exp2_int(static_cast<int>(exponent));
+  }
+
   [[nodiscard]] float exponent(float a) const {
     if (a < kEpsilon) return min_exponent_;
     if (p_.max_value && a >= *p_.max_value) a = *p_.max_value;
