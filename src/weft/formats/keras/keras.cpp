@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/formats/keras/keras.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <set>
+
+#include "weft/formats/keras/layer_import.h"
+#include "weft/support/archive.h"
+#include "weft/support/files.h"
+
+namespace weft::formats::keras {
+namespace {
+
+/// Keys that every layer has.
+constexpr std::string_view kCommonKeys[] = {
+    "name", "dtype", "trainable", "batch_input_shape", "batch_shape", "activity_regularizer"};
+
+/// An architecture and where its weights are.
+struct Source {
+  std::string file;
+  Json architecture;
+  int keras_major = 2;
+  std::optional<WeightFile> weights;
+};
+
+bool is_zip(std::string_view bytes) { return bytes.starts_with("PK\x03\x04"); }
+
+/// "3.14.1" -> 3.
+std::optional<int> major_of(const std::string& version) {
+  int out = 0;
+  const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), out);
+  if (error != std::errc() || out < 1 || out > 99) return std::nullopt;
+  return out;
+}
+
+/// Some files hold the JSON text as a JSON string.
+Result<Json> parse_architecture(const std::string& text, const std::string& file, Context& ctx) {
+  WEFT_TRY(auto json, support::parse_json(text, file, ctx));
+  if (json.is_string()) {
+    const auto inner = json.get<std::string>();
+    WEFT_TRY(json, support::parse_json(inner, file, ctx));
+  }
+  return json;
+}
+
+Result<Source> open_hdf5(NamedBytes model, Context& ctx) {
+  Source source{.file = model.name, .architecture = {}, .keras_major = 2, .weights = {}};
+  WEFT_TRY(auto weights, WeightFile::open(std::move(model), ctx));
+  WEFT_TRY(const auto config, weights.root_text("model_config", ctx));
+  if (!config) {
+    return ctx.fail(
+        Kind::ModelMalformed, {.file = source.file},
+        "the file has weights but no architecture; give the architecture's .json and this file with --weights");
+  }
+  WEFT_TRY(source.architecture, parse_architecture(*config, source.file, ctx));
+  WEFT_TRY(const auto version, weights.root_text("keras_version", ctx));
+  source.keras_major = major_of(version.value_or("")).value_or(2);
+  source.weights = std::move(weights);
+  return source;
+}
+
+Result<Source> open_zip(const NamedBytes& model, Context& ctx) {
+  Source source{.file = model.name, .architecture = {}, .keras_major = 3, .weights = {}};
+  WEFT_TRY(auto members, support::read_zip(model.bytes, model.name, ctx));
+  const auto config = members.find("config.json");
+  const auto weights = members.find("model.weights.h5");
+  if (config == members.end() || weights == members.end()) {
+    return ctx.fail(Kind::ModelMalformed, {.file = model.name},
+                    "the archive has no `config.json` or no `model.weights.h5`");
+  }
+  WEFT_TRY(source.architecture, parse_architecture(config->second, model.name + ": config.json", ctx));
+  if (const auto metadata = members.find("metadata.json"); metadata != members.end()) {
+    WEFT_TRY(const auto json, support::parse_json(metadata->second, model.name + ": metadata.json", ctx));
+    source.keras_major = major_of(text_member(json, "keras_version")).value_or(3);
+  }
+  WEFT_TRY(source.weights, WeightFile::open({model.name + ": model.weights.h5", std::move(weights->second)}, ctx));
+  return source;
+}
+
+Result<Source> open_json(const NamedBytes& model, Context& ctx) {
+  Source source{.file = model.name, .architecture = {}, .keras_major = 2, .weights = {}};
+  WEFT_TRY(source.architecture, parse_architecture(model.bytes, model.name, ctx));
+  const auto version = text_member(source.architecture, "keras_version");
+  // Keras 3 writes no version here, but says the module of each class.
+  const bool has_module = member(source.architecture, "module") != nullptr;
+  source.keras_major = major_of(version).value_or(has_module ? 3 : 2);
+  return source;
+}
+
+Result<Source> open_source(NamedBytes model, std::optional<NamedBytes> weights, Context& ctx) {
+  const bool hdf5 = has_hdf5_signature(model.bytes);
+  const bool zip = is_zip(model.bytes);
+  WEFT_TRY(auto source, hdf5 ? open_hdf5(std::move(model), ctx) : zip ? open_zip(model, ctx) : open_json(model, ctx));
+  if (weights) {
+    if (is_zip(weights->bytes)) {
+      WEFT_TRY(auto members, support::read_zip(weights->bytes, weights->name, ctx));
+      const auto inner = members.find("model.weights.h5");
+      if (inner == members.end()) {
+        return ctx.fail(Kind::ModelMalformed, {.file = weights->name}, "the archive has no `model.weights.h5`");
+      }
+      weights->name += ": model.weights.h5";
+      weights->bytes = std::move(inner->second);
+    }
+    WEFT_TRY(source.weights, WeightFile::open(std::move(*weights), ctx));
+  }
+  return source;
+}
+
+/// Builds the graph layer by layer; a layer that fails leaves its output's shape unknown and the others go on.
+class Importer {
+ public:
+  Importer(Source source, Context& ctx) : source_(std::move(source)), ctx_(ctx) {}
+
+  Result<nn::Graph> run() {
+    WEFT_TRY(const auto topology, read_topology(source_.architecture, source_.file, ctx_));
+    graph_.name = topology.name;
+    graph_.file = source_.file;
+    graph_.framework = nn::Framework::Keras;
+    bind_weights(topology);
+    for (const auto& layer : topology.layers) names_.insert(layer.name);
+    tensors_.resize(topology.layers.size());
+    known_.resize(topology.layers.size());
+    for (const auto i : topology.order) {
+      if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, {.file = source_.file}, "interrupted");
+      add_layer(topology, i);
+    }
+    if (!ok_) return diag::failure;
+    for (const auto i : topology.inputs) graph_.inputs.push_back({topology.layers[i].name, tensors_[i]});
+    for (const auto i : topology.outputs) graph_.outputs.push_back({topology.layers[i].name, tensors_[i]});
+    return std::move(graph_);
+  }
+
+ private:
+  void fail(Kind kind, const Origin& origin, std::string message) {
+    ok_ = false;
+    ctx_.report(kind, origin, std::move(message));
+  }
+
+  void bind_weights(const Topology& topology) {
+    std::vector<bool> weighted(topology.layers.size(), false);
+    for (std::size_t i = 0; i < weighted.size(); ++i) {
+      const auto& layer = topology.layers[i];
+      const auto* row = find_row(layer.class_name, layer.package);
+      if (row == nullptr) {
+        // Reported later; the others are found by their names all the same.
+        continue;
+      }
+      weighted[i] = !present_rows(*row, layer).empty();
+    }
+    if (!source_.weights) {
+      if (std::find(weighted.begin(), weighted.end(), true) != weighted.end()) {
+        fail(Kind::WeightMissing, {.file = source_.file},
+             "the file is an architecture without weights; give --weights");
+      }
+      return;
+    }
+    if (!source_.weights->bind(topology, weighted, ctx_)) {
+      ok_ = false;
+      source_.weights.reset();
+    }
+  }
+
+  /// The variables that a layer has; problems of its config are reported when it is imported.
+  static std::vector<WeightRow> present_rows(const LayerRow& row, const LayerEntry& layer) {
+    diag::Engine ignored;
+    Context quiet{ignored};
+    ConfigReader config(*layer.config, layer.origin, quiet);
+    std::vector<WeightRow> out;
+    for (const auto& weight : row.weights) {
+      if (weight.present == nullptr || weight.present(config)) out.push_back(weight);
+    }
+    return out;
+  }
+
+  void add_layer(const Topology& topology, std::size_t index) {
+    const auto& layer = topology.layers[index];
+    ConfigReader config(*layer.config, layer.origin, ctx_);
+    check_dtype(config);
+    if (layer.class_name == "InputLayer") {
+      add_input(config, layer, index);
+      ok_ = ok_ && config.ok();
+      return;
+    }
+    const auto* row = find_row(layer.class_name, layer.package);
+    if (row == nullptr) {
+      const auto package =
+          layer.package.empty() || layer.package == "keras" ? "" : fmt::format(" of `{}`", layer.package);
+      fail(Kind::LayerUnsupported, layer.origin,
+           fmt::format("layer class `{}`{} is not supported; {}", layer.class_name, package, way_out(layer)));
+      tensors_[index] = graph_.add_tensor(layer.name, {});
+      return;
+    }
+    check_keys(config, *row);
+    LayerImport in{.layer = layer, .config = config, .keras_major = source_.keras_major, .inputs = {}, .variables = {}};
+    in.node.name = layer.name;
+    in.node.op = row->op;
+    in.node.origin = layer.origin;
+    for (const auto input : layer.inputs) {
+      in.inputs.push_back(known_[input] ? std::optional(graph_.at(tensors_[input]).shape) : std::nullopt);
+      in.node.inputs.push_back(tensors_[input]);
+    }
+    if (in.inputs.size() < row->min_inputs || in.inputs.size() > row->max_inputs) {
+      config.fail(Kind::AttributeUnsupported,
+                  fmt::format("the layer has {} inputs; {} are supported", in.inputs.size(), row->min_inputs));
+    } else {
+      import(*row, index, in);
+    }
+    finish(in, index);
+    ok_ = ok_ && config.ok();
+  }
+
+  void import(const LayerRow& row, std::size_t index, LayerImport& in) {
+    if (source_.weights) {
+      in.weights = &*source_.weights;
+      const auto rows = present_rows(row, in.layer);
+      if (!row.any_weights && !row.weights.empty()) {
+        auto variables = source_.weights->variables(index, in.layer, rows, ctx_);
+        if (variables) {
+          in.variables = std::move(variables).value();
+        } else {
+          in.config.fail_reported();
+        }
+      }
+    }
+    row.import(in);
+    if (in.output && !within_limits(*in.output)) {
+      in.config.fail(Kind::LimitExceeded,
+                     fmt::format("the output has more than {} elements", ctx_.limits.tensor_elements));
+      in.output.reset();
+    }
+  }
+
+  void finish(LayerImport& in, std::size_t index) {
+    known_[index] = in.output.has_value() && in.config.ok();
+    const Shape shape = in.output.value_or(Shape{});
+    if (!in.softmax) {
+      tensors_[index] = graph_.add_tensor(in.node.name, shape);
+      in.node.outputs = {tensors_[index]};
+      graph_.nodes.push_back(std::move(in.node));
+      return;
+    }
+    // Softmax is not a scalar function: a node of its own behind the layer.
+    nn::Node softmax;
+    softmax.name = unique(in.node.name + "_softmax");
+    softmax.op = "Softmax";
+    softmax.origin = in.node.origin;
+    softmax.attributes["axis"] = std::int64_t{-1};
+    in.node.outputs = {graph_.add_tensor(in.node.name, shape)};
+    softmax.inputs = in.node.outputs;
+    graph_.nodes.push_back(std::move(in.node));
+    tensors_[index] = graph_.add_tensor(softmax.name, shape);
+    softmax.outputs = {tensors_[index]};
+    graph_.nodes.push_back(std::move(softmax));
+  }
+
+  std::string unique(const std::string& wanted) {
+    std::string name = wanted;
+    for (int i = 1; !names_.insert(name).second; ++i) name = fmt::format("{}_{}", wanted, i);
+    return name;
+  }
+
+  [[nodiscard]] bool within_limits(const Shape& shape) const {
+    std::uint64_t count = 1;
+    for (const auto extent : shape) {
+      if (extent < 1 || static_cast<std::uint64_t>(extent) > ctx_.limits.tensor_elements / count) return false;
+      count *= static_cast<std::uint64_t>(extent);
+    }
+    return true;
+  }
+
+  void add_input(ConfigReader& config, const LayerEntry& layer, std::size_t index) {
+    for (const auto& [key, value] : layer.config->items()) {
+      static constexpr std::string_view kKnown[] = {"name", "dtype", "batch_input_shape", "batch_shape", "trainable"};
+      static constexpr std::string_view kRefused[] = {"sparse", "ragged", "optional"};
+      check_key(config, key, value, kKnown, kRefused);
+    }
+    Shape shape;
+    const auto* batched = config.find("batch_input_shape");
+    if (batched == nullptr) batched = config.find("batch_shape");
+    if (batched == nullptr || !batched->is_array() || batched->empty() || batched->size() > 32) {
+      config.fail(Kind::ModelMalformed, "the input layer has no shape");
+    } else {
+      for (std::size_t i = 1; i < batched->size(); ++i) {
+        const auto& extent = (*batched)[i];
+        if (extent.is_null()) {
+          config.fail(
+              Kind::AttributeUnsupported,
+              fmt::format("the input shape {} has an open axis; build the model with fixed extents", shown(*batched)));
+          break;
+        }
+        if (!extent.is_number_integer() || extent.get<double>() < 1 || extent.get<double>() > 0x1p53) {
+          config.fail(Kind::ModelMalformed, fmt::format("the input shape is {}", shown(*batched)));
+          break;
+        }
+        shape.push_back(extent.get<std::int64_t>());
+      }
+    }
+    if (config.ok() && !within_limits(shape)) {
+      config.fail(Kind::LimitExceeded, fmt::format("the input has more than {} elements", ctx_.limits.tensor_elements));
+    }
+    known_[index] = config.ok();
+    tensors_[index] = graph_.add_tensor(layer.name, config.ok() ? shape : Shape{});
+  }
+
+  template <class Known, class Refused>
+  static void check_key(ConfigReader& config, const std::string& key, const Json& value, const Known& known,
+                        const Refused& refused) {
+    if (std::find(std::begin(known), std::end(known), key) != std::end(known)) return;
+    if (std::find(std::begin(refused), std::end(refused), key) == std::end(refused)) {
+      return config.fail(Kind::AttributeUnknown, fmt::format("unknown attribute `{}`", key));
+    }
+    if (value.is_null() || value == false) return;
+    config.fail(Kind::AttributeUnsupported,
+                fmt::format("attribute `{}` is {}, which is not supported", key, shown(value)));
+  }
+
+  static void check_keys(ConfigReader& config, const LayerRow& row) {
+    std::vector<std::string_view> known(std::begin(kCommonKeys), std::end(kCommonKeys));
+    known.insert(known.end(), row.used.begin(), row.used.end());
+    known.insert(known.end(), row.ignored.begin(), row.ignored.end());
+    if (!config.json().is_object()) return config.fail(Kind::ModelMalformed, "the layer's config is no object");
+    for (const auto& [key, value] : config.json().items()) check_key(config, key, value, known, row.refused);
+  }
+
+  /// "float32", or Keras' policy object of that name.
+  static void check_dtype(ConfigReader& config) {
+    const auto* dtype = config.find("dtype");
+    if (dtype == nullptr) return;
+    std::string name;
+    if (dtype->is_string()) {
+      name = dtype->get<std::string>();
+    } else if (const auto* inner = member(*dtype, "config"); inner != nullptr) {
+      name = text_member(*inner, "name");
+    }
+    if (name == "float32") return;
+    config.fail(
+        Kind::AttributeUnsupported,
+        fmt::format("the layer computes in {}; only float32 is reproduced exactly, set the layer's dtype to float32",
+                    name.empty() ? shown(*dtype) : fmt::format("`{}`", name)));
+  }
+
+  Source source_;
+  Context& ctx_;
+  nn::Graph graph_;
+  std::set<std::string> names_;
+  std::vector<nn::TensorId> tensors_;
+  std::vector<bool> known_;  ///< whether the shape of the layer's output is known
+  bool ok_ = true;
+};
+
+}  // namespace
+
+bool looks_like_keras(std::string_view bytes) {
+  if (has_hdf5_signature(bytes)) return true;
+  if (is_zip(bytes)) {
+    return bytes.find("config.json") != std::string_view::npos &&
+           bytes.find("model.weights.h5") != std::string_view::npos;
+  }
+  const auto first = bytes.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || (bytes[first] != '{' && bytes[first] != '"')) return false;
+  return bytes.find("class_name") != std::string_view::npos && bytes.find("config") != std::string_view::npos;
+}
+
+bool looks_like_keras(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return false;
+  std::ifstream in(path, std::ios::binary);
+  constexpr std::size_t kWindow = 65536;
+  std::string bytes(kWindow, '\0');
+  in.read(bytes.data(), kWindow);
+  bytes.resize(static_cast<std::size_t>(in.gcount()));
+  // The directory of a zip lies at its end.
+  const auto size = std::filesystem::file_size(path, error);
+  if (!error && size > kWindow) {
+    std::string tail(kWindow, '\0');
+    in.clear();
+    in.seekg(-static_cast<std::streamoff>(std::min<std::uintmax_t>(kWindow, size - kWindow)), std::ios::end);
+    in.read(tail.data(), kWindow);
+    bytes.append(tail, 0, static_cast<std::size_t>(in.gcount()));
+  }
+  return looks_like_keras(std::string_view(bytes));
+}
+
+Result<nn::Graph> read_keras(NamedBytes model, std::optional<NamedBytes> weights, Context& ctx) {
+  WEFT_TRY(auto source, open_source(std::move(model), std::move(weights), ctx));
+  return Importer(std::move(source), ctx).run();
+}
+
+Result<nn::Graph> read_keras(const std::filesystem::path& path, const std::optional<std::filesystem::path>& weights,
+                             Context& ctx) {
+  NamedBytes model{path.string(), {}};
+  WEFT_TRY(model.bytes, support::read_file(path, ctx));
+  std::optional<NamedBytes> weight_file;
+  if (weights) {
+    weight_file = NamedBytes{weights->string(), {}};
+    WEFT_TRY(weight_file->bytes, support::read_file(*weights, ctx));
+  }
+  return read_keras(std::move(model), std::move(weight_file), ctx);
+}
+
+}  // namespace weft::formats::keras

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/formats/keras/layer_import.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "weft/formats/keras/keras.h"
+
+namespace weft::formats::keras {
+namespace {
+
+bool fits(const Shape& have, const Shape& wanted) {
+  return std::equal(have.begin(), have.end(), wanted.begin(), wanted.end(),
+                    [](std::int64_t h, std::int64_t w) { return w == -1 || h == w; });
+}
+
+struct Hint {
+  std::string_view class_name;
+  std::string_view text;
+};
+constexpr Hint kHints[] = {
+    {"PruneLowMagnitude", "call strip_pruning() on the model before saving it"},
+    {"Functional", "nested models are not supported yet; build one model from their layers"},
+    {"Model", "nested models are not supported yet; build one model from their layers"},
+    {"Sequential", "nested models are not supported yet; build one model from their layers"},
+    {"BinaryDense", "use QKeras' QDense with a binary kernel quantizer"},
+    {"TernaryDense", "use QKeras' QDense with a ternary kernel quantizer"},
+    {"TFOpLambda", "use a layer instead of a TensorFlow function"},
+    {"Lambda", "the function is Python code inside of the file, which is never run; use a layer instead"},
+    {"QAdaptiveActivation", "its learned range is not in the file; use QActivation with the quantizer it found"},
+};
+
+}  // namespace
+
+void LayerImport::take(std::string_view variable, const std::string& role, const Shape& shape) {
+  if (!variables) return;  // reported once for the model
+  const Origin origin{config.origin().file, config.origin().node, config.origin().op, std::string(variable)};
+  auto& ctx = config.context();
+  const auto it = variables->find(std::string(variable));
+  if (it == variables->end()) {
+    ctx.report(Kind::WeightMissing, origin,
+               fmt::format("weight `{}` is not in `{}`", variable, weights->hdf5().name()));
+    return config.fail_reported();
+  }
+  const auto have = weights->hdf5().shape(it->second, ctx);
+  if (!have) return config.fail_reported();
+  if (!fits(*have, shape)) {
+    ctx.report(Kind::ShapeMismatch, origin,
+               fmt::format("weight `{}` has shape {}, the layer needs {}", variable, weft::to_string(*have),
+                           weft::to_string(shape)));
+    return config.fail_reported();
+  }
+  auto values = weights->hdf5().read_floats(it->second, ctx);
+  if (!values) return config.fail_reported();
+  node.parameters[role].values = std::move(values).value();
+}
+
+const std::vector<LayerRow>& layer_rows() {
+  static const std::vector<LayerRow> rows = [] {
+    auto all = keras_rows();
+    auto more = qkeras_rows();
+    std::move(more.begin(), more.end(), std::back_inserter(all));
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.class_name < b.class_name; });
+    return all;
+  }();
+  return rows;
+}
+
+const LayerRow* find_row(std::string_view class_name, std::string_view package) {
+  for (const auto& row : layer_rows()) {
+    if (row.class_name == class_name && (package.empty() || row.package == package)) return &row;
+  }
+  return nullptr;
+}
+
+std::vector<LayerClass> layer_classes() {
+  std::vector<LayerClass> out;
+  for (const auto& row : layer_rows()) out.push_back({row.class_name, row.package, row.op});
+  return out;
+}
+
+std::string way_out(const LayerEntry& layer) {
+  if (layer.package == "hgq") return "HGQ layers are not supported yet";
+  for (const auto& hint : kHints) {
+    if (layer.class_name == hint.class_name) return std::string(hint.text);
+  }
+  return "build the model from the layers that `weft ops` lists";
+}
+
+}  // namespace weft::formats::keras

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// How a layer class of Keras becomes nodes: one declarative row per class and what its import function sees.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weft/formats/keras/config_reader.h"
+#include "weft/formats/keras/topology.h"
+#include "weft/formats/keras/weights.h"
+#include "weft/nn/graph.h"
+
+namespace weft::formats::keras {
+
+/// What an import function gets and fills: it sets `op`, attributes, parameters and functions of `node`, and `output`.
+struct LayerImport {
+  const LayerEntry& layer;
+  ConfigReader& config;
+  int keras_major = 2;
+  /// Shapes of the inputs; empty when an earlier layer failed.
+  std::vector<std::optional<Shape>> inputs;
+  /// Variables by name; not set when there is no weight file.
+  std::optional<std::map<std::string, Hdf5File::Object>> variables;
+  WeightFile* weights = nullptr;
+
+  nn::Node node{};
+  std::optional<Shape> output{};
+  /// A softmax behind the node, as its own node.
+  bool softmax = false;
+
+  /// The shape of the only input.
+  [[nodiscard]] const std::optional<Shape>& input() const { return inputs.front(); }
+  /// Reads a variable of the given shape (-1 fits any extent) as parameter `role` of the node.
+  void take(std::string_view variable, const std::string& role, const Shape& shape);
+};
+
+/// One class. A config key in none of the lists is an error.
+struct LayerRow {
+  std::string_view class_name;
+  std::string_view package;
+  std::string_view op;
+  std::vector<std::string_view> used;
+  /// Without meaning at inference: initializers, regularizers, constraints, seeds.
+  std::vector<std::string_view> ignored;
+  /// Must be null, false or absent.
+  std::vector<std::string_view> refused;
+  std::vector<WeightRow> weights;
+  std::size_t min_inputs = 1;
+  std::size_t max_inputs = 1;
+  void (*import)(LayerImport&) = nullptr;
+  /// Layers without meaning at inference may carry any variable, such as the state of a random generator.
+  bool any_weights = false;
+};
+
+/// All rows, by class name.
+const std::vector<LayerRow>& layer_rows();
+const LayerRow* find_row(std::string_view class_name, std::string_view package);
+std::vector<LayerRow> keras_rows();
+std::vector<LayerRow> qkeras_rows();
+
+/// A way out for a class that no row knows.
+std::string way_out(const LayerEntry& layer);
+
+}  // namespace weft::formats::keras
