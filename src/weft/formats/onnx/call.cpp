@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/formats/onnx/call.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace weft::formats::onnx {
+namespace {
+
+constexpr std::uint64_t kMaxFoldedProducts = std::uint64_t{1} << 31;
+constexpr std::uint64_t kMaxFoldedElements = std::uint64_t{1} << 28;
+
+/// `shape` with ones in front up to `rank`.
+Shape padded(const Shape& shape, std::size_t rank) {
+  Shape out(rank - std::min(rank, shape.size()), 1);
+  out.insert(out.end(), shape.begin(), shape.end());
+  return out;
+}
+
+}  // namespace
+
+Shape Dynamic::sample_shape() const {
+  Shape out = shape;
+  out.erase(out.begin() + static_cast<std::ptrdiff_t>(batch_axis));
+  return out;
+}
+
+std::string Builder::unique_name(const std::string& wanted) {
+  if (names.insert(wanted).second) return wanted;
+  std::uint64_t& number = next_number.emplace(wanted, 2).first->second;
+  for (;;) {
+    std::string name = fmt::format("{}_{}", wanted, number++);
+    if (names.insert(name).second) return name;
+  }
+}
+
+bool Call::all_constant() const {
+  return std::none_of(inputs.begin(), inputs.end(), [](const Value& v) { return v.dynamic.has_value(); });
+}
+
+Result<ConstantPtr> Call::constant(std::size_t i, const std::string& what) const {
+  if (!has_input(i)) return fail(Kind::ModelMalformed, fmt::format("{} (input {}) is missing", what, i));
+  if (inputs[i].dynamic) {
+    return fail(
+        Kind::LayerUnsupported,
+        fmt::format("{} `{}` depends on the network's input; only constants are supported here", what, node.inputs[i]));
+  }
+  return inputs[i].constant;
+}
+
+Result<std::vector<std::int64_t>> Call::integers(std::size_t i, const std::string& what) const {
+  WEFT_TRY(const ConstantPtr c, constant(i, what));
+  if (c->floating() || c->shape.size() > 1) {
+    return fail(Kind::ModelMalformed, fmt::format("{} `{}` is no list of integers", what, node.inputs[i]));
+  }
+  return c->ints;
+}
+
+Result<Dynamic> Call::dynamic_float(std::size_t i) const {
+  WEFT_CHECK(i < inputs.size() && inputs[i].dynamic, "input is not dynamic");
+  const Dynamic& x = *inputs[i].dynamic;
+  if (x.element != Element::Float32) {
+    return fail(Kind::LayerUnsupported,
+                fmt::format("`{}` holds {}; arithmetic on data is supported in float32 only, cast it first",
+                            node.inputs[i], element_name(static_cast<std::int32_t>(x.element))));
+  }
+  return x;
+}
+
+Result<std::int64_t> Call::get_int(const std::string& name, std::int64_t fallback) const {
+  const auto found = attributes.find(name);
+  if (found == attributes.end()) return fallback;
+  if (found->second.type != AttributeType::Int) {
+    return fail(Kind::ModelMalformed, fmt::format("attribute `{}` is no integer", name));
+  }
+  return found->second.i;
+}
+
+Result<float> Call::get_float(const std::string& name, float fallback) const {
+  const auto found = attributes.find(name);
+  if (found == attributes.end()) return fallback;
+  if (found->second.type == AttributeType::Int) return static_cast<float>(found->second.i);
+  if (found->second.type != AttributeType::Float) {
+    return fail(Kind::ModelMalformed, fmt::format("attribute `{}` is no number", name));
+  }
+  return found->second.f;
+}
+
+Result<std::string> Call::get_string(const std::string& name, const std::string& fallback) const {
+  const auto found = attributes.find(name);
+  if (found == attributes.end()) return fallback;
+  if (found->second.type != AttributeType::String) {
+    return fail(Kind::ModelMalformed, fmt::format("attribute `{}` is no text", name));
+  }
+  return found->second.s;
+}
+
+Result<std::vector<std::int64_t>> Call::get_ints(const std::string& name) const {
+  const auto found = attributes.find(name);
+  if (found == attributes.end()) return std::vector<std::int64_t>{};
+  if (found->second.type != AttributeType::Ints) {
+    return fail(Kind::ModelMalformed, fmt::format("attribute `{}` is no list of integers", name));
+  }
+  return found->second.ints;
+}
+
+Result<std::int64_t> Call::axis(std::int64_t value, std::int64_t rank) const {
+  if (value < -rank || value >= rank) {
+    return fail(Kind::ShapeMismatch, fmt::format("axis {} does not exist in a tensor of {} axes", value, rank));
+  }
+  return value < 0 ? value + rank : value;
+}
+
+Result<void> Call::spend_elements(const Shape& shape) const {
+  const std::uint64_t limit = std::min(kMaxFoldedElements, ctx.limits.tensor_elements);
+  const auto count = checked_count(shape, limit);
+  if (!count || builder.folded_elements + static_cast<std::uint64_t>(*count) > limit) {
+    return fail(Kind::LimitExceeded, fmt::format("the model's constants need more than {} elements", limit));
+  }
+  builder.folded_elements += static_cast<std::uint64_t>(*count);
+  return {};
+}
+
+Result<void> Call::spend_products(std::uint64_t count) const {
+  if (count > kMaxFoldedProducts || builder.folded_products + count > kMaxFoldedProducts) {
+    return fail(Kind::LimitExceeded,
+                fmt::format("computing constants needs more than {} operations", kMaxFoldedProducts));
+  }
+  builder.folded_products += count;
+  return {};
+}
+
+Result<nn::TensorId> Call::add(LayerDraft draft, bool main) const {
+  const auto count = checked_count(draft.shape, ctx.limits.tensor_elements);
+  if (!count || *count == 0) {
+    return fail(Kind::LimitExceeded, fmt::format("the output has the shape {}; it must have 1 to {} elements",
+                                                 to_string(draft.shape), ctx.limits.tensor_elements));
+  }
+  for (const auto& [role, parameter] : draft.parameters) WEFT_TRY_VOID(spend_elements(parameter.values.shape));
+  nn::Node out;
+  out.name = draft.suffix.empty() ? layer_name : builder.unique_name(layer_name + draft.suffix);
+  out.op = std::move(draft.op);
+  out.attributes = std::move(draft.attributes);
+  out.inputs = std::move(draft.inputs);
+  out.parameters = std::move(draft.parameters);
+  out.functions = std::move(draft.functions);
+  out.origin = origin;
+  const std::string tensor_name = main ? origin.tensor : out.name;
+  out.outputs = {builder.graph.add_tensor(tensor_name, std::move(draft.shape))};
+  builder.graph.nodes.push_back(std::move(out));
+  return builder.graph.nodes.back().outputs.front();
+}
+
+Result<nn::TensorId> Call::as_sample_shape(const Dynamic& x, const Shape& wanted) const {
+  const Shape have = builder.graph.at(x.tensor).shape;
+  if (have == wanted) return x.tensor;
+  WEFT_CHECK(element_count(have) == element_count(wanted), "a view changes the number of elements");
+  return add(
+      {.op = "Reshape", .attributes = {{"shape", wanted}}, .inputs = {x.tensor}, .shape = wanted, .suffix = "_view"},
+      false);
+}
+
+Result<Call::LastAxis> Call::with_last_axis(const Dynamic& x, std::int64_t axis, const std::string& what) const {
+  if (axis == x.batch_axis) {
+    return fail(Kind::LayerUnsupported, fmt::format("{} runs along the batch of `{}`, whose shape is {}", what,
+                                                    node.inputs.front(), to_string(x.shape)));
+  }
+  Shape wanted;
+  for (std::int64_t d = 0; d < x.rank(); ++d) {
+    const auto extent = x.shape[static_cast<std::size_t>(d)];
+    if (d == x.batch_axis) continue;
+    if (d <= axis) {
+      wanted.push_back(extent);
+    } else if (extent != 1) {
+      return fail(
+          Kind::LayerUnsupported,
+          fmt::format("{} runs along axis {} of a tensor of shape {}; it is supported along the last axis (axes of "
+                      "extent one may follow)",
+                      what, axis, to_string(x.shape)));
+    }
+  }
+  // Leading axes of extent one need no Reshape of their own.
+  const Shape& have = builder.graph.at(x.tensor).shape;
+  if (!have.empty() && have.back() == wanted.back() && wanted.back() != 1) return LastAxis{x.tensor, have};
+  WEFT_TRY(const nn::TensorId tensor, as_sample_shape(x, wanted));
+  return LastAxis{tensor, wanted};
+}
+
+Result<nn::Parameter> Call::operand(const Constant& c, const Dynamic& x) const {
+  if (!c.floating()) {
+    return fail(Kind::ModelMalformed, fmt::format("a constant of {} meets data of float32",
+                                                  element_name(static_cast<std::int32_t>(c.element))));
+  }
+  WEFT_TRY_VOID(require_finite(c.floats, "the constant"));
+  if (c.size() == 1) return to_parameter(with_shape(c, {}));
+  const auto mismatch = [&] {
+    return fail(Kind::ShapeMismatch, fmt::format("a constant of shape {} does not broadcast to data of shape {}",
+                                                 to_string(c.shape), to_string(x.shape)));
+  };
+  if (c.size() == 0 || c.shape.size() > x.shape.size()) return mismatch();
+  Shape shape = padded(c.shape, x.shape.size());
+  for (std::size_t d = 0; d < shape.size(); ++d) {
+    if (shape[d] != 1 && shape[d] != x.shape[d]) return mismatch();
+  }
+  Constant local = with_shape(c, shape);
+  const auto batch = static_cast<std::size_t>(x.batch_axis);
+  if (shape[batch] != 1) {
+    // One slice per sample: fine only when all are the same.
+    Shape one = shape;
+    one[batch] = 1;
+    std::vector<std::size_t> first(static_cast<std::size_t>(element_count(one)));
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      const auto stride = static_cast<std::size_t>(strides_of(shape)[batch]);
+      first[i] = i / stride * stride * static_cast<std::size_t>(shape[batch]) + i % stride;
+    }
+    Constant slice = pick(local, one, first);
+    WEFT_TRY_VOID(spend_elements(shape));
+    if (broadcast_to(slice, shape).floats != local.floats) {
+      return fail(Kind::LayerUnsupported,
+                  fmt::format("a constant of shape {} differs between the samples of a batch", to_string(c.shape)));
+    }
+    local = std::move(slice);
+    shape = std::move(one);
+  }
+  // Axes of extent one may differ between ONNX's shape and the layer graph's; the others match in order.
+  std::vector<std::int64_t> extents;
+  for (std::size_t d = 0; d < shape.size(); ++d) {
+    if (d != batch && x.shape[d] != 1) extents.push_back(shape[d]);
+  }
+  Shape out;
+  std::size_t next = 0;
+  for (const auto extent : builder.graph.at(x.tensor).shape) {
+    if (extent != 1)
+      out.push_back(extents[next++]);
+    else
+      out.push_back(1);
+  }
+  WEFT_CHECK(next == extents.size(), "shape of the layer graph does not follow the source");
+  const auto used = std::find_if(out.begin(), out.end(), [](std::int64_t e) { return e != 1; });
+  out.erase(out.begin(), used);
+  return to_parameter(with_shape(local, out));
+}
+
+Result<Call::PerChannel> Call::per_channel(const Constant& c, const Dynamic& x, const std::string& what) const {
+  PerChannel out;
+  const auto numbers = as_floats(c);
+  WEFT_TRY_VOID(require_finite(numbers, what));
+  if (is_uniform(c)) {
+    out.values = {static_cast<double>(numbers.front())};
+    return out;
+  }
+  if (c.size() == 0 || c.shape.size() > x.shape.size()) {
+    return fail(Kind::ShapeMismatch, fmt::format("{} of shape {} does not broadcast to data of shape {}", what,
+                                                 to_string(c.shape), to_string(x.shape)));
+  }
+  const Shape shape = padded(c.shape, x.shape.size());
+  for (std::size_t d = 0; d < shape.size(); ++d) {
+    if (shape[d] == 1) continue;
+    if (shape[d] != x.shape[d]) {
+      return fail(Kind::ShapeMismatch, fmt::format("{} of shape {} does not broadcast to data of shape {}", what,
+                                                   to_string(c.shape), to_string(x.shape)));
+    }
+    if (out.axis) {
+      return fail(Kind::QuantizerUnsupported,
+                  fmt::format("{} of shape {} varies along more than one axis; per tensor and per "
+                              "channel are supported",
+                              what, to_string(c.shape)));
+    }
+    out.axis = static_cast<std::int64_t>(d);
+  }
+  out.values.assign(numbers.begin(), numbers.end());
+  return out;
+}
+
+Result<void> Call::require_finite(const std::vector<float>& values, const std::string& what) const {
+  for (const float value : values) {
+    if (!std::isfinite(value)) return fail(Kind::ModelMalformed, fmt::format("{} holds NaN or infinity", what));
+  }
+  return {};
+}
+
+}  // namespace weft::formats::onnx

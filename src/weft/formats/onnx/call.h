@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What an operator's handler gets: its values and attributes, and the graph of layers under construction.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "weft/formats/onnx/constant.h"
+#include "weft/formats/onnx/source.h"
+#include "weft/nn/graph.h"
+
+namespace weft::formats::onnx {
+
+/// Bounds that keep shape arithmetic inside int64 and chains of small files from costing much.
+constexpr std::uint64_t kMaxExtentProduct = std::uint64_t{1} << 60;
+constexpr std::size_t kMaxRank = 64;
+
+/// A tensor that depends on the input. The layer graph's tensor has the same elements in the same order, without the
+/// batch axis; axes of extent one may be missing or added there, so that Unsqueeze and Squeeze cost nothing.
+struct Dynamic {
+  nn::TensorId tensor;
+  Shape shape;  ///< as ONNX sees it, with the file's batch
+  std::int64_t batch_axis = 0;
+  Element element = Element::Float32;
+
+  [[nodiscard]] std::int64_t rank() const { return static_cast<std::int64_t>(shape.size()); }
+  /// `shape` without the batch axis.
+  [[nodiscard]] Shape sample_shape() const;
+};
+
+/// Constant, dynamic, or absent (an optional input that is not given).
+struct Value {
+  ConstantPtr constant;
+  std::optional<Dynamic> dynamic;
+
+  Value() = default;
+  Value(Constant c) : constant(std::make_shared<const Constant>(std::move(c))) {}  // NOLINT: implicit by design
+  Value(ConstantPtr c) : constant(std::move(c)) {}                                 // NOLINT: implicit by design
+  Value(Dynamic d) : dynamic(std::move(d)) {}                                      // NOLINT: implicit by design
+  [[nodiscard]] bool present() const { return constant != nullptr || dynamic.has_value(); }
+};
+using Values = std::vector<Value>;
+
+/// The graph under construction, and what all calls share.
+struct Builder {
+  nn::Graph graph;
+  /// The file's batch extent; 1 when it is symbolic.
+  std::int64_t batch = 1;
+  std::set<std::string> names;
+  /// Next number to try for a name that was taken, so that many equal names cost no search.
+  std::map<std::string, std::uint64_t> next_number;
+  /// Elements made and multiplications done by folding so far, bounded against hostile files.
+  std::uint64_t folded_elements = 0;
+  std::uint64_t folded_products = 0;
+
+  /// `wanted`, or `wanted` with a number, whichever is new.
+  std::string unique_name(const std::string& wanted);
+};
+
+/// A layer to be added.
+struct LayerDraft {
+  std::string op;
+  AttributeMap attributes{};
+  std::vector<nn::TensorId> inputs{};
+  std::map<std::string, nn::Parameter> parameters{};
+  std::map<std::string, quantizers::Spec> functions{};
+  Shape shape{};         ///< of the output in the layer graph
+  std::string suffix{};  ///< for layers that one operator needs besides its main one
+};
+
+/// One operator being read.
+struct Call {
+  Context& ctx;
+  Builder& builder;
+  const NodeHead& node;
+  std::string layer_name;  ///< name of the main layer
+  Origin origin;
+  std::int64_t opset = 0;  ///< of the node's domain
+  SourceAttributes attributes;
+  Values inputs;
+
+  diag::Failure fail(Kind kind, std::string message) const { return ctx.fail(kind, origin, std::move(message)); }
+
+  [[nodiscard]] bool has_input(std::size_t i) const { return i < inputs.size() && inputs[i].present(); }
+  /// All inputs that are given are constants.
+  [[nodiscard]] bool all_constant() const;
+  /// The constant at input i; `what` names it when it is dynamic ("the exponent"). Fails when absent.
+  Result<ConstantPtr> constant(std::size_t i, const std::string& what) const;
+  /// A constant integer list at input i.
+  Result<std::vector<std::int64_t>> integers(std::size_t i, const std::string& what) const;
+  /// The dynamic tensor at input i, with float elements.
+  Result<Dynamic> dynamic_float(std::size_t i) const;
+
+  [[nodiscard]] bool has_attribute(const std::string& name) const { return attributes.count(name) != 0; }
+  Result<std::int64_t> get_int(const std::string& name, std::int64_t fallback) const;
+  Result<float> get_float(const std::string& name, float fallback) const;
+  Result<std::string> get_string(const std::string& name, const std::string& fallback) const;
+  /// Empty when the attribute is absent.
+  Result<std::vector<std::int64_t>> get_ints(const std::string& name) const;
+  /// An axis in [0, rank) from one in [-rank, rank).
+  Result<std::int64_t> axis(std::int64_t value, std::int64_t rank) const;
+
+  /// Counts elements or products of folding against the limits.
+  Result<void> spend_elements(const Shape& shape) const;
+  Result<void> spend_products(std::uint64_t count) const;
+
+  /// Adds a layer whose output carries the name of output 0 when `main`, or of an intermediate value.
+  Result<nn::TensorId> add(LayerDraft draft, bool main = true) const;
+  /// The tensor of `x` in the layer graph under a sample shape of equal elements; adds a Reshape when it differs.
+  Result<nn::TensorId> as_sample_shape(const Dynamic& x, const Shape& wanted) const;
+  /// `x` as a layer input whose last axis is ONNX axis `axis`: all axes after it must have extent one.
+  struct LastAxis {
+    nn::TensorId tensor;
+    Shape shape;  ///< in the layer graph
+  };
+  Result<LastAxis> with_last_axis(const Dynamic& x, std::int64_t axis, const std::string& what) const;
+
+  /// A constant operand as a parameter that broadcasts to the tensor of `x` in the layer graph. Refused where it
+  /// differs between samples of the batch or would stretch `x`.
+  Result<nn::Parameter> operand(const Constant& c, const Dynamic& x) const;
+  /// A constant as one number, or one per index of the single axis of `x` along which it varies.
+  struct PerChannel {
+    std::vector<double> values;
+    std::optional<std::int64_t> axis;  ///< ONNX axis of x; empty for one number
+  };
+  Result<PerChannel> per_channel(const Constant& c, const Dynamic& x, const std::string& what) const;
+  /// Fails when a parameter holds NaN or infinity.
+  Result<void> require_finite(const std::vector<float>& values, const std::string& what) const;
+
+  /// x with another tensor behind it.
+  [[nodiscard]] static Dynamic retarget(Dynamic x, nn::TensorId tensor) {
+    x.tensor = tensor;
+    return x;
+  }
+};
+
+}  // namespace weft::formats::onnx

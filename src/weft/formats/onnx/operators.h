@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The operator table: what each operator may carry and who reads it.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "weft/formats/onnx/call.h"
+
+namespace weft::formats::onnx {
+
+/// Operator sets in which an operator may stand.
+enum DomainBit : unsigned {
+  kStandard = 1,      ///< "" and "ai.onnx"
+  kQuantSets = 2,     ///< qonnx.custom_op.general, onnx.brevitas, finn.custom_op.general; and "" in old files
+  kChannelsLast = 4,  ///< qonnx.custom_op.channels_last
+};
+
+/// One row of the table.
+struct Operator {
+  std::string_view name;
+  unsigned domains = kStandard;
+  /// First version of the standard operator set whose meaning the handler has; 1 where all have it.
+  int since = 1;
+  /// Every attribute of any version; others are AttributeUnknown.
+  std::vector<std::string_view> attributes{};
+  std::size_t min_inputs = 1;
+  std::size_t max_inputs = 1;
+  /// Outputs the handler fills; later ones must not be used.
+  std::size_t outputs = 1;
+  Result<Values> (*handler)(Call&) = nullptr;
+  std::string_view note{};
+};
+
+/// In alphabetic order.
+const std::vector<Operator>& operator_table();
+
+/// The row for a node; nullptr when there is none in its domain.
+const Operator* find_operator(const std::string& op_type, const std::string& domain);
+
+/// The names of the operator sets behind DomainBits.
+std::vector<std::string_view> domain_names(unsigned domains);
+
+// Handlers, one group per file.
+namespace ops {
+// ops_arithmetic.cpp
+Result<Values> add(Call& call);
+Result<Values> sub(Call& call);
+Result<Values> mul(Call& call);
+Result<Values> div(Call& call);
+Result<Values> pow(Call& call);
+Result<Values> unary_constant(Call& call);
+Result<Values> relu(Call& call);
+Result<Values> leaky_relu(Call& call);
+Result<Values> sigmoid(Call& call);
+Result<Values> tanh(Call& call);
+Result<Values> sign(Call& call);
+Result<Values> clip(Call& call);
+// ops_linear.cpp
+Result<Values> matmul(Call& call);
+Result<Values> gemm(Call& call);
+// ops_normalize.cpp
+Result<Values> batch_normalization(Call& call);
+Result<Values> batch_normalization_channels_last(Call& call);
+Result<Values> softmax(Call& call);
+Result<Values> argmax(Call& call);
+Result<Values> top_k(Call& call);
+// ops_movement.cpp
+Result<Values> identity(Call& call);
+Result<Values> dropout(Call& call);
+Result<Values> cast(Call& call);
+Result<Values> flatten(Call& call);
+Result<Values> reshape(Call& call);
+Result<Values> squeeze(Call& call);
+Result<Values> unsqueeze(Call& call);
+Result<Values> transpose(Call& call);
+// ops_constant.cpp
+Result<Values> constant(Call& call);
+Result<Values> constant_of_shape(Call& call);
+Result<Values> shape(Call& call);
+Result<Values> size(Call& call);
+Result<Values> gather(Call& call);
+Result<Values> concat(Call& call);
+Result<Values> slice(Call& call);
+Result<Values> expand(Call& call);
+// ops_quantizers.cpp
+Result<Values> quant(Call& call);
+Result<Values> bipolar_quant(Call& call);
+Result<Values> multi_threshold(Call& call);
+}  // namespace ops
+
+}  // namespace weft::formats::onnx
