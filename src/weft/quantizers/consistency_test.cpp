@@ -288,8 +288,9 @@ TEST(Consistency, CodesValuesRangesAndTypes) {
     const auto points = sweep_points(lsb, lo, hi);
     for (std::size_t c = 0; c < function->channels(); ++c) {
       if (set) check_codes(*function, *set, c, points);
-      // x / (1 + |x|) of softsign rounds twice.
-      check_monotone(*function, c, points, spec.family == "softsign" ? std::ldexp(1.0F, -23) : 0.0F);
+      // These round several times where the real function is flat.
+      const std::set<std::string> noisy = {"softsign", "swish", "silu", "gelu"};
+      check_monotone(*function, c, points, noisy.count(spec.family) != 0 ? std::ldexp(1.0F, -22) : 0.0F);
       if (testing::Test::HasFatalFailure()) return;
     }
     if (set) check_tight(*function, *set, points);

@@ -20,10 +20,7 @@ constexpr double kSwishMinimum = -1.2784645427610738;
 constexpr double kGeluMinimum = -0.7517915246935645;
 constexpr double kGeluTanhMinimum = -0.7524614220710162;
 
-float swish_f32(float x) {
-  const double d = x;
-  return static_cast<float>(d / (1.0 + std::exp(-d)));
-}
+float swish_f32(float x) { return x * sigmoid_f32(x); }
 
 float softplus_f32(float x) {
   const double d = x;
@@ -32,7 +29,24 @@ float softplus_f32(float x) {
 
 float softsign_f32(float x) { return x / (1.0F + std::fabs(x)); }
 
-float expm1_f32(float x) { return static_cast<float>(std::expm1(static_cast<double>(x))); }
+/// The frameworks subtract after rounding exp(x), which loses bits near 0.
+float exp_minus_one(float x) { return exp_f32(x) - 1.0F; }
+
+float gelu_f32(float x) {
+  const float scaled = x / std::numbers::sqrt2_v<float>;
+  const float sum = 1.0F + static_cast<float>(std::erf(static_cast<double>(scaled)));
+  const float half = 0.5F * x;
+  return half * sum;
+}
+
+float gelu_tanh_f32(float x) {
+  constexpr float kSqrt2OverPi = 0.7978845608028654F;
+  const float cube = static_cast<float>(std::pow(static_cast<double>(x), 3.0));
+  const float weighted = 0.044715F * cube;
+  const float sum = 1.0F + tanh_f32(kSqrt2OverPi * (x + weighted));
+  const float half = 0.5F * x;
+  return half * sum;
+}
 
 /// The float after `value`, as the first x with x > value.
 double next_float(float value) { return std::nextafter(value, std::numeric_limits<float>::infinity()); }
@@ -90,7 +104,7 @@ Made make_elu(const Spec& spec, const Origin& origin, Context& ctx) {
   const float alpha = static_cast<float>(parameters.number("alpha"));
   if (!parameters.ok()) return diag::failure;
   return plain_function(
-      spec, [alpha](float x) { return x < 0.0F ? alpha * expm1_f32(x) : x; },
+      spec, [alpha](float x) { return x < 0.0F ? alpha * exp_minus_one(x) : x; },
       alpha < 0.0F ? std::vector<double>{0.0} : std::vector<double>{});
 }
 
@@ -98,21 +112,8 @@ Made make_gelu(const Spec& spec, const Origin& origin, Context& ctx) {
   Parameters parameters(spec, origin, ctx);
   const bool approximate = parameters.flag("approximate");
   if (!parameters.ok()) return diag::failure;
-  if (approximate) {
-    return plain_function(spec,
-                          [](float x) {
-                            const double d = x;
-                            const double inner = std::sqrt(2.0 / std::numbers::pi) * (d + 0.044715 * d * d * d);
-                            return static_cast<float>(d / (1.0 + std::exp(-2.0 * inner)));
-                          },
-                          {kGeluTanhMinimum});
-  }
-  return plain_function(spec,
-                        [](float x) {
-                          const double d = x;
-                          return static_cast<float>(0.5 * d * std::erfc(-d / std::numbers::sqrt2));
-                        },
-                        {kGeluMinimum});
+  if (approximate) return plain_function(spec, gelu_tanh_f32, {kGeluTanhMinimum});
+  return plain_function(spec, gelu_f32, {kGeluMinimum});
 }
 
 /// Keras 2 multiplies by 0.2, Keras 3 divides by 6: a slope of 1/6 is executed as the division.
@@ -186,7 +187,7 @@ Family selu_family() {
   return parameterless_family("selu", "scaled exponential linear unit", [](float x) {
     constexpr float kScale = 1.0507009873554804934193349852946F;
     constexpr float kScaleAlpha = 1.7580993408473768599402175208123F;
-    return x < 0.0F ? kScaleAlpha * expm1_f32(x) : kScale * x;
+    return x < 0.0F ? kScaleAlpha * exp_minus_one(x) : kScale * x;
   });
 }
 

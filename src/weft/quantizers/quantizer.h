@@ -67,10 +67,10 @@ class Function {
   /// on the data (alpha = auto on an activation), for qnoise_factor != 1 and for sets that need more than 120 bits.
   [[nodiscard]] virtual std::optional<OutputSet> outputs() const { return std::nullopt; }
 
-  /// For quantizers with outputs(): the code of apply(x, channel): apply == float32(scale * code) up to its own rounding,
-  /// exactly so for power-of-two scales and |x| < 2^24 * scale when x and the value do not have opposite signs. (Elsewhere
-  /// the straight-through form x + (xq - x) of QKeras rounds in the last bits of x, which apply() executes and a code
-  /// cannot express.) 0 for NaN.
+  /// For quantizers with outputs(): the code of apply(x, channel): apply == float32(scale * code) up to its own
+  /// rounding, exactly so for power-of-two scales and |x| < 2^24 * scale when x and the value do not have opposite
+  /// signs. (Elsewhere the straight-through form x + (xq - x) of QKeras rounds in the last bits of x, which apply()
+  /// executes and a code cannot express.) 0 for NaN.
   [[nodiscard]] virtual Int code(float x, std::size_t channel) const;
 
   /// Quantizes a whole parameter tensor; data-dependent scales (alpha = auto, auto_po2) are computed here, per index of

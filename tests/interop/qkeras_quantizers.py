@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write JSON lines of quantizer cases evaluated by the real QKeras, for `weft_quantizer_cases`.
+
+Needs Python 3.9 to 3.11 with tensorflow-cpu==2.14.1, qkeras==0.9.0 and numpy<2. Usage:
+
+    python qkeras_quantizers.py cases.jsonl && weft_quantizer_cases cases.jsonl
+
+Each line holds family, parameters, kind ("apply": element by element, "quantize": a tensor whose scale may come from its own
+data), shape, and the float32 bits of inputs and outputs. `ulps` and `absolute` are the differences allowed for functions whose
+kernels differ in the last bits; `flips` the number of elements that may fall on the other side of a rounding boundary for that reason.
+"""
+
+import itertools
+import json
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from qkeras import quantizers as q
+
+RANDOM = np.random.RandomState(11)
+
+
+def bits_of(array):
+    return [int(v) for v in np.asarray(array, dtype=np.float32).ravel().view(np.uint32)]
+
+
+def points():
+    """Ties of common grids and their neighbours, every magnitude, extremes."""
+    parts = [np.arange(-96, 97) / 32.0, np.arange(-80, 81) / 512.0, np.arange(-40, 41) / 2.0]
+    parts.append(np.array([2.0**e * s * f for e in range(-40, 30) for s in (-1, 1) for f in (1.0, 1.5, np.sqrt(2.0))]))
+    parts.append(RANDOM.normal(size=400))
+    parts.append(RANDOM.normal(size=200) * 20.0)
+    parts.append(np.array([0.0, -0.0, 1e-7, -1e-7, 9.9e-8, 1e8, -1e8, 123456.789, -65535.996]))
+    x = np.concatenate(parts).astype(np.float32)
+    around = np.concatenate([x, np.nextafter(x, np.float32(np.inf)), np.nextafter(x, np.float32(-np.inf))])
+    # TensorFlow flushes denormals to zero, Weft keeps them in float functions.
+    around = np.where(np.abs(around) < np.finfo(np.float32).tiny, np.float32(0), around)
+    return np.unique(around.astype(np.float32))
+
+
+POINTS = points()
+
+
+def plain(value):
+    return "none" if value is None else value
+
+
+class Writer:
+    def __init__(self, path):
+        self.file = open(path, "w", encoding="utf-8")
+        self.count = 0
+
+    def write(self, family, parameters, kind, x, y, ulps=0, flips=0, absolute=0.0):
+        record = {
+            "family": family,
+            "parameters": {k: plain(v) for k, v in parameters.items()},
+            "kind": kind,
+            "shape": list(x.shape),
+            "ulps": ulps,
+            "flips": flips,
+            "absolute": absolute,
+            "x": bits_of(x),
+            "y": bits_of(y),
+        }
+        self.file.write(json.dumps(record) + "\n")
+        self.count += 1
+
+    def apply(self, family, function, parameters, x=POINTS, **kwargs):
+        y = function(tf.constant(x)).numpy()
+        self.write(family, parameters, "apply", x, y, **kwargs)
+
+    def cls(self, family, parameters, x=POINTS, **kwargs):
+        self.apply(family, getattr(q, family)(**parameters), parameters, x, **kwargs)
+
+    def tensor(self, family, parameters, x, **kwargs):
+        x = np.asarray(x, dtype=np.float32)
+        y = getattr(q, family)(**parameters)(tf.constant(x)).numpy()
+        self.write(family, parameters, "quantize", x, y, **kwargs)
+
+
+def grid(**axes):
+    for values in itertools.product(*axes.values()):
+        yield dict(zip(axes.keys(), values))
+
+
+def fixed_point(w):
+    for p in grid(bits=[1, 2, 3, 6, 8, 16, 24], integer=[0, 2, 5], symmetric=[0, 1], keep_negative=[True, False]):
+        w.cls("quantized_bits", p)
+    for p in grid(bits=[1, 4, 8], integer=[0, 1], alpha=[1, 0.3, 2.5, -0.75, 0.0]):
+        w.cls("quantized_bits", p)
+    w.cls("quantized_bits", {"bits": 4, "use_ste": False})
+    w.cls("quantized_bits", {"bits": 4, "qnoise_factor": 0.25})
+    w.cls("quantized_bits", {"bits": 4, "qnoise_factor": 0.3, "use_ste": False})
+    for p in grid(bits=[4, 8], integer=[1, 3], symmetric=[0, 1], relu_shift=[3, 2], relu_upper_bound=[6, 5]):
+        w.cls("quantized_hswish", p)
+    for p in grid(bits=[1, 2, 4, 8, 16], integer=[0, 2, 5], use_sigmoid=[0, 1], negative_slope=[0.0, 0.25, 1.0, 2.0]):
+        w.cls("quantized_relu", p)
+    for p in grid(bits=[4, 8], integer=[2], relu_upper_bound=[None, 0.0, 1.1, 3.0], is_quantized_clip=[False, True],
+                  negative_slope=[0.0, 0.5], qnoise_factor=[1.0, 0.5], use_ste=[True, False]):
+        w.cls("quantized_relu", p)
+
+
+def saturating(w):
+    for mode in ["hard", "smooth", "real"]:
+        q.set_internal_sigmoid(mode)
+        own = {"internal_sigmoid": mode}
+        loose = {"flips": 12} if mode == "real" else {}
+        for p in grid(bits=[2, 4, 8, 16], symmetric=[False, True]):
+            for family in ["quantized_tanh", "quantized_sigmoid"]:
+                function = getattr(q, family)(**p)
+                w.apply(family, function, {**p, **own}, **loose)
+        for p in grid(bits=[3, 4, 8], integer=[0, 2], symmetric=[0, 1], u=[255.0, 10.0]):
+            w.apply("quantized_ulaw", q.quantized_ulaw(**p), {**p, **own}, ulps=3, **loose)
+        w.apply("quantized_relu", q.quantized_relu(6, 1, use_sigmoid=1), {"bits": 6, "integer": 1, "use_sigmoid": 1, **own},
+                **loose)
+    q.set_internal_sigmoid("hard")
+    for bits in [2, 4, 8, 16]:
+        w.cls("quantized_tanh", {"bits": bits, "use_real_tanh": True}, flips=40 if bits == 16 else 4)
+        w.cls("quantized_sigmoid", {"bits": bits, "use_real_sigmoid": True}, flips=40 if bits == 16 else 4)
+
+
+def powers_of_two(w):
+    for p in grid(bits=[2, 3, 4, 5, 8], max_value=[None, 0.5, 1, 3.0, 2048], quadratic_approximation=[False, True],
+                  log2_rounding=["rnd", "floor"]):
+        w.cls("quantized_po2", p, flips=4)
+        w.cls("quantized_relu_po2", p, flips=4)
+        w.cls("quantized_relu_po2", {**p, "negative_slope": 0.25}, flips=4)
+
+
+def binary_ternary(w):
+    for alpha in [None, 1.0, 0.37, 2]:
+        for use_01 in [False, True]:
+            w.cls("binary", {"alpha": alpha, "use_01": use_01}, ulps=1)
+        w.cls("stochastic_binary", {"alpha": alpha}, ulps=1)
+        for threshold in [None, 0.5]:
+            w.cls("ternary", {"alpha": alpha, "threshold": threshold}, ulps=1)
+            w.cls("stochastic_ternary", {"alpha": alpha, "threshold": threshold}, ulps=1)
+
+
+    tiny = np.array([1e-40, -1e-40, 0.0, -0.0], dtype=np.float32)
+    w.cls("binary", {}, tiny)
+    w.cls("quantized_bits", {"bits": 1}, tiny)
+    w.cls("quantized_po2", {"bits": 4}, tiny)
+
+
+def tensors():
+    yield RANDOM.normal(size=(16, 8)) * 0.3
+    yield RANDOM.normal(size=(64, 5)) * np.array([0.01, 0.3, 2.0, 100.0, 0.0])
+    yield RANDOM.normal(size=(3, 3, 4, 6))
+    yield RANDOM.uniform(-1, 1, size=(1000, 3))
+    yield RANDOM.normal(size=(32,)) * 0.5
+    yield np.zeros((4, 3))
+    yield np.arange(-12, 12).reshape(6, 4) / 8.0
+
+
+def automatic(w):
+    for x in tensors():
+        for alpha in ["auto", "auto_po2"]:
+            for p in grid(bits=[2, 4, 8], integer=[0, 2], keep_negative=[True, False]):
+                w.tensor("quantized_bits", {**p, "alpha": alpha}, x)
+            # Means of float32 numbers: the order of additions shows in the last bits of "auto".
+            ulps = 16 if alpha == "auto" else 0
+            for use_01 in [False, True]:
+                w.tensor("binary", {"alpha": alpha, "use_01": use_01}, x, ulps=ulps)
+            w.tensor("stochastic_binary", {"alpha": alpha}, x, ulps=ulps)
+            w.tensor("ternary", {"alpha": alpha}, x, ulps=ulps)
+            w.tensor("ternary", {"alpha": alpha, "number_of_unrolls": 1}, x, ulps=ulps)
+            w.tensor("stochastic_ternary", {"alpha": alpha}, x, ulps=ulps)
+
+
+def functions(w):
+    keras = tf.keras.activations
+    x = POINTS[np.abs(POINTS) < 80]
+    for name in ["hard_sigmoid", "smooth_sigmoid", "binary_sigmoid", "hard_tanh", "smooth_tanh", "binary_tanh"]:
+        w.apply(name, getattr(q, name), {})
+    w.apply("keras_hard_sigmoid", keras.hard_sigmoid, {"slope": 0.2})
+    w.apply("linear", keras.linear, {})
+    w.apply("relu", keras.relu, {})
+    for p in grid(max_value=[None, 6.0, 2.5], negative_slope=[0.0, 0.1], threshold=[0.0, 1.0, -0.5]):
+        layer = tf.keras.layers.ReLU(**{**p, "threshold": max(p["threshold"], 0.0)})
+        if p["threshold"] >= 0.0:
+            w.apply("relu", layer, p)
+    for alpha in [0.3, 0.01]:
+        w.apply("leaky_relu", tf.keras.layers.LeakyReLU(alpha), {"alpha": alpha})
+    for name in ["tanh", "sigmoid", "softplus", "softsign", "elu", "selu", "exponential", "swish", "gelu"]:
+        # 1 + erf(x) and exp(x) - 1 lose bits, so an ulp inside shows as an absolute difference.
+        absolute = 1e-6 if name in ("elu", "selu", "gelu") else 0.0
+        w.apply(name, getattr(keras, name), {}, x, ulps=0 if name == "softsign" else 8, absolute=absolute)
+    w.apply("gelu", lambda v: keras.gelu(v, approximate=True), {"approximate": True}, x, ulps=8, absolute=1e-6)
+
+
+def main():
+    writer = Writer(sys.argv[1])
+    for part in [fixed_point, saturating, powers_of_two, binary_ternary, automatic, functions]:
+        part(writer)
+    print(writer.count, "cases")
+
+
+if __name__ == "__main__":
+    main()
