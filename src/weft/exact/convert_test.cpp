@@ -80,9 +80,7 @@ TEST(ConvertInput, AffineIsFloat32InTheStatedOrder) {
   }
 }
 
-TEST(ConvertInput, AffineOrderAndRoundingAreSeen) {
-  // Clamping at 2.5 first, then half to even, gives 2; rounding 2.7 first gives 3, clipped to 3 as lo/hi are integers:
-  // the two orders differ where the rounding of the clamped end does.
+TEST(ConvertInput, AffineRoundsByItsModeAndSaturatesFarOutside) {
   InputConversion c{.form = Form::Affine, .scale = 0.5F, .lo = -4, .hi = 3};
   c.rounding = fixed::Rounding::Trn;
   EXPECT_EQ(convert(c, 1.9F), (Converted{3, false}));
