@@ -39,14 +39,19 @@ class Builder {
   static Spec bits(std::int64_t n, std::int64_t integer) {
     return spec("quantized_bits", {{"bits", n}, {"integer", integer}, {"alpha", 1.0}});
   }
-  static Spec relu_bits(std::int64_t n, std::int64_t integer) { return spec("quantized_relu", {{"bits", n}, {"integer", integer}}); }
+  static Spec relu_bits(std::int64_t n, std::int64_t integer) {
+    return spec("quantized_relu", {{"bits", n}, {"integer", integer}});
+  }
 
   std::vector<float> numbers(std::size_t n, double lo, double hi) {
     std::vector<float> out(n);
-    for (auto& v : out) v = static_cast<float>(lo + (hi - lo) * static_cast<double>(random_.between(0, 1 << 20)) / (1 << 20));
+    for (auto& v : out)
+      v = static_cast<float>(lo + (hi - lo) * static_cast<double>(random_.between(0, 1 << 20)) / (1 << 20));
     return out;
   }
-  FloatTensor tensor(const Shape& shape, double lo, double hi) { return {shape, numbers(static_cast<std::size_t>(element_count(shape)), lo, hi)}; }
+  FloatTensor tensor(const Shape& shape, double lo, double hi) {
+    return {shape, numbers(static_cast<std::size_t>(element_count(shape)), lo, hi)};
+  }
 
   nn::Node& node(const std::string& op, const std::string& name) {
     nn::Node node;
@@ -59,7 +64,8 @@ class Builder {
     graph_.nodes.push_back(std::move(node));
     return graph_.nodes.back();
   }
-  nn::Node& dense(const std::string& name, std::int64_t in, std::int64_t out, const Spec* quantizer, const Spec* bias_quantizer = nullptr) {
+  nn::Node& dense(const std::string& name, std::int64_t in, std::int64_t out, const Spec* quantizer,
+                  const Spec* bias_quantizer = nullptr) {
     auto& n = node("Dense", name);
     n.parameters["kernel"].values = tensor({in, out}, -1.0, 1.0);
     if (quantizer != nullptr) n.parameters["kernel"].quantizer = *quantizer;
@@ -106,13 +112,17 @@ void add_activation_cases(std::vector<Case>& out) {
   };
   using I = std::int64_t;
   add("quantized_bits", Builder::bits(5, 1));
-  add("quantized_bits_symmetric", Builder::spec("quantized_bits", {{"bits", I{4}}, {"integer", I{1}}, {"symmetric", I{1}}, {"alpha", 1.0}}));
-  add("quantized_bits_unsigned", Builder::spec("quantized_bits", {{"bits", I{4}}, {"integer", I{1}}, {"keep_negative", I{0}}, {"alpha", 1.0}}));
+  add("quantized_bits_symmetric",
+      Builder::spec("quantized_bits", {{"bits", I{4}}, {"integer", I{1}}, {"symmetric", I{1}}, {"alpha", 1.0}}));
+  add("quantized_bits_unsigned",
+      Builder::spec("quantized_bits", {{"bits", I{4}}, {"integer", I{1}}, {"keep_negative", I{0}}, {"alpha", 1.0}}));
   add("quantized_linear", Builder::spec("quantized_linear", {{"bits", I{4}}, {"integer", I{1}}, {"alpha", 1.0}}));
   add("quantized_relu", Builder::relu_bits(4, 1));
   add("quantized_relu_wide", Builder::relu_bits(8, 3));
-  add("quantized_relu_slope", Builder::spec("quantized_relu", {{"bits", I{5}}, {"integer", I{1}}, {"negative_slope", 0.25}}));
-  add("quantized_relu_sigmoid", Builder::spec("quantized_relu", {{"bits", I{4}}, {"integer", I{1}}, {"use_sigmoid", I{1}}}));
+  add("quantized_relu_slope",
+      Builder::spec("quantized_relu", {{"bits", I{5}}, {"integer", I{1}}, {"negative_slope", 0.25}}));
+  add("quantized_relu_sigmoid",
+      Builder::spec("quantized_relu", {{"bits", I{4}}, {"integer", I{1}}, {"use_sigmoid", I{1}}}));
   add("quantized_tanh", Builder::spec("quantized_tanh", {{"bits", I{5}}}));
   add("quantized_tanh_real", Builder::spec("quantized_tanh", {{"bits", I{5}}, {"use_real_tanh", true}}));
   add("quantized_sigmoid", Builder::spec("quantized_sigmoid", {{"bits", I{5}}}));
@@ -123,19 +133,37 @@ void add_activation_cases(std::vector<Case>& out) {
   add("ternary", Builder::spec("ternary", {{"alpha", 1.0}}));
   add("bipolar_quant", Builder::spec("bipolar_quant", {{"scale", std::vector<double>{1.0}}}));
   add("sign", Builder::spec("sign", {}));
-  add("qonnx_floor", Builder::spec("qonnx_quant", {{"scale", std::vector<double>{0.25}}, {"zero_point", std::vector<double>{0.0}}, {"bits", 4.0}, {"signed", true}, {"narrow", false}, {"rounding", std::string("FLOOR")}}));
-  add("qonnx_per_channel", Builder::spec("qonnx_quant", {{"scale", std::vector<double>{0.25, 0.5, 0.125, 1.0, 0.25}}, {"zero_point", std::vector<double>{0.0}}, {"bits", 4.0}, {"signed", true}, {"narrow", true}, {"rounding", std::string("ROUND")}}));
-  add("multithreshold", Builder::spec("multithreshold", {{"thresholds", std::vector<double>{-1.0, 0.25, 1.5}}, {"channels", I{1}}, {"out_scale", 1.0}, {"out_bias", -1.0}}));
+  add("qonnx_floor", Builder::spec("qonnx_quant", {{"scale", std::vector<double>{0.25}},
+                                                   {"zero_point", std::vector<double>{0.0}},
+                                                   {"bits", 4.0},
+                                                   {"signed", true},
+                                                   {"narrow", false},
+                                                   {"rounding", std::string("FLOOR")}}));
+  add("qonnx_per_channel", Builder::spec("qonnx_quant", {{"scale", std::vector<double>{0.25, 0.5, 0.125, 1.0, 0.25}},
+                                                         {"zero_point", std::vector<double>{0.0}},
+                                                         {"bits", 4.0},
+                                                         {"signed", true},
+                                                         {"narrow", true},
+                                                         {"rounding", std::string("ROUND")}}));
+  add("multithreshold", Builder::spec("multithreshold", {{"thresholds", std::vector<double>{-1.0, 0.25, 1.5}},
+                                                         {"channels", I{1}},
+                                                         {"out_scale", 1.0},
+                                                         {"out_bias", -1.0}}));
 }
 
 void add_kernel_cases(std::vector<Case>& out) {
   using I = std::int64_t;
   const Spec act = Builder::relu_bits(4, 1);
-  const auto add = [&](const std::string& name, const Spec& kernel, layers::Word word) { out.push_back(plain_dense("kernel_" + name, kernel, act, word)); };
+  const auto add = [&](const std::string& name, const Spec& kernel, layers::Word word) {
+    out.push_back(plain_dense("kernel_" + name, kernel, act, word));
+  };
   add("binary", Builder::spec("binary", {{"alpha", 1.0}}), layers::Word::Exact);
   add("ternary", Builder::spec("ternary", {{"alpha", 1.0}}), layers::Word::Exact);
   add("po2", Builder::spec("quantized_po2", {{"bits", I{3}}, {"max_value", 1.0}}), layers::Word::Exact);
-  add("auto_po2", Builder::spec("quantized_bits", {{"bits", I{4}}, {"integer", I{0}}, {"symmetric", I{1}}, {"alpha", std::string("auto_po2")}}), layers::Word::Exact);
+  add("auto_po2",
+      Builder::spec("quantized_bits",
+                    {{"bits", I{4}}, {"integer", I{0}}, {"symmetric", I{1}}, {"alpha", std::string("auto_po2")}}),
+      layers::Word::Exact);
 }
 
 }  // namespace
@@ -191,7 +219,8 @@ std::vector<Case> all_cases() {
   }
   {
     Builder b("elementwise_constants", {4}, "fixed<6,2>");
-    for (const auto& [op, c] : std::vector<std::pair<std::string, float>>{{"Mul", 0.75F}, {"Sub", 0.3F}, {"Div", 1.7F}, {"Add", 0.1F}}) {
+    for (const auto& [op, c] :
+         std::vector<std::pair<std::string, float>>{{"Mul", 0.75F}, {"Sub", 0.3F}, {"Div", 1.7F}, {"Add", 0.1F}}) {
       b.node(op, op).parameters["constant"].values = FloatTensor({4}, {c, c * 0.5F, c * 2.0F, c});
     }
     b.activation("quant", Builder::bits(5, 1));
@@ -248,7 +277,8 @@ std::vector<Case> all_cases() {
     Builder b("forced_accumulator", {4}, "fixed<6,2>");
     b.dense("fc", 4, 3, &kernel);
     std::string error;
-    b.options().config.layer_name["fc"].precision["accum"] = fixed::parse_type("fixed<7,3,TRN,WRAP>", true, error).value();
+    b.options().config.layer_name["fc"].precision["accum"] =
+        fixed::parse_type("fixed<7,3,TRN,WRAP>", true, error).value();
     out.push_back(b.done(layers::Word::Quantized));
   }
   {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything agrees or it is a bug: the source's float32 run = plain executor = SIMD emulator on every instruction set = netlist.
-// (The emitted Verilog and C++ of the same cases run in tests/sim, which needs simulators.)
+// Everything agrees or it is a bug: the source's float32 run = plain executor = SIMD emulator on every instruction set
+// = netlist. (The emitted Verilog and C++ of the same cases run in tests/sim, which needs simulators.)
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -100,7 +100,8 @@ TEST_P(Conformance, ExecutorsAgree) {
       for (std::size_t o = 0; o < exact.outputs.size(); ++o) {
         const auto& codes = plain.values[exact.outputs[o].value.index];
         for (std::size_t k = 0; k < codes.size(); ++k)
-          ASSERT_EQ(outputs[o][s * codes.size() + k], static_cast<std::int64_t>(codes[k])) << c.name << " " << emulate::to_string(isa) << " sample " << s;
+          ASSERT_EQ(outputs[o][s * codes.size() + k], static_cast<std::int64_t>(codes[k]))
+              << c.name << " " << emulate::to_string(isa) << " sample " << s;
       }
     }
   }

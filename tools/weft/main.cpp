@@ -1,2 +1,115 @@
 // SPDX-License-Identifier: Apache-2.0
-int main() { return 2; }
+// The command line: parses arguments, runs one command, prints, and turns the outcome into an exit code.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+#include "app.h"
+#include "weft/driver/convert.h"
+
+namespace {
+
+std::atomic<bool> interrupted{false};
+
+void on_interrupt(int) {
+  // A second Ctrl-C ends at once.
+  if (interrupted.exchange(true)) std::_Exit(130);
+}
+
+/// A bar on the terminal for anything that takes more than a second.
+class TerminalProgress final : public weft::Progress {
+ public:
+  ~TerminalProgress() override { clear(); }
+  void update(std::string_view stage, std::uint64_t done, std::uint64_t total) override {
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - start_ < std::chrono::seconds(1) || now - last_ < std::chrono::milliseconds(100)) return;
+    last_ = now;
+    constexpr int kWidth = 30;
+    std::string line = fmt::format("\r{:<24.24} ", stage);
+    if (total > 0) {
+      const auto filled = static_cast<int>(done * kWidth / total);
+      for (int i = 0; i < kWidth; ++i) line += i < filled ? '#' : '.';
+      line += fmt::format(" {:3d} %", static_cast<int>(done * 100 / total));
+    } else {
+      line += fmt::format("{}", done);
+    }
+    std::fputs((line + "\033[K").c_str(), stderr);
+    shown_ = true;
+  }
+  void clear() {
+    if (shown_) std::fputs("\r\033[K", stderr);
+    shown_ = false;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point last_{};
+  bool shown_ = false;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace weft;
+  cli::App app;
+  for (int i = 0; i < argc; ++i) app.command_line += (i == 0 ? "" : " ") + std::string(i == 0 ? "weft" : argv[i]);
+
+  CLI::App root{"Weft turns a trained neural network into verified hardware.", "weft"};
+  root.set_version_flag("--version", std::string(driver::kVersion));
+  root.require_subcommand(1);
+  root.get_formatter()->column_width(34);
+  cli::add_inspect(root, app);
+  cli::add_config(root, app);
+  cli::add_convert(root, app);
+  cli::add_predict(root, app);
+  cli::add_compare(root, app);
+  cli::add_verify(root, app);
+  cli::add_synth(root, app);
+  cli::add_information(root, app);
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const int code = root.exit(e);
+    return code == 0 ? cli::kOk : cli::kUsage;
+  }
+
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  std::signal(SIGPIPE, SIG_IGN);
+  diag::Engine engine;
+  TerminalProgress progress;
+  const bool terminal = isatty(STDERR_FILENO) != 0 && !app.quiet;
+  Context ctx{engine, terminal ? &progress : nullptr, &interrupted};
+  ctx.threads = app.threads > 0 ? app.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  ctx.seed = app.seed;
+
+  int code = cli::kInternal;
+  std::string bug;
+  try {
+    code = app.run(app, ctx);
+  } catch (const std::bad_alloc&) {
+    engine.report(Kind::LimitExceeded, {}, "out of memory");
+    code = cli::kFailed;
+  } catch (const std::exception& e) {
+    bug = e.what();
+  }
+  progress.clear();
+  for (const auto& d : engine.all()) {
+    if (app.quiet && d.severity != diag::Severity::Error) continue;
+    if (!app.verbose && d.severity == diag::Severity::Note && app.json) continue;
+    std::fputs((diag::to_text(d) + "\n").c_str(), stderr);
+  }
+  if (!bug.empty()) {
+    std::fputs(("weft: " + bug + "\n").c_str(), stderr);
+    return cli::kInternal;
+  }
+  return code;
+}

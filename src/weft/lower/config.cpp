@@ -12,7 +12,8 @@ namespace weft::lower {
 namespace {
 
 std::string lowered(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   text.erase(std::remove(text.begin(), text.end(), '_'), text.end());
   return text;
 }
@@ -47,11 +48,13 @@ std::string nearest(const std::string& word, const List& known) {
   return best.empty() ? "" : fmt::format("; did you mean `{}`", best);
 }
 
-constexpr std::array kBlockKeys = {"Precision", "ReuseFactor", "Strategy", "Implementation", "Skip", "Softmax", "Trace", "TraceOutput"};
+constexpr std::array kBlockKeys = {"Precision", "ReuseFactor", "Strategy", "Implementation",
+                                   "Skip",      "Softmax",     "Trace",    "TraceOutput"};
 constexpr std::array kRoles = {"default", "weight", "bias", "result", "accum"};
-constexpr std::array kTopKeys = {"Model",       "LayerType", "LayerName", "HLSConfig", "Part",       "XilinxPart", "ClockPeriod",
-                                 "IOType",      "Backend",   "OutputDir", "ProjectName", "KerasJson", "KerasH5",   "KerasModel",
-                                 "OnnxModel",   "InputData", "OutputPredictions"};
+constexpr std::array kTopKeys = {"Model",       "LayerType",        "LayerName", "HLSConfig",  "Part",
+                                 "XilinxPart",  "ClockPeriod",      "IOType",    "Backend",    "OutputDir",
+                                 "ProjectName", "KerasJson",        "KerasH5",   "KerasModel", "OnnxModel",
+                                 "InputData",   "OutputPredictions"};
 
 struct Parser {
   std::string file;
@@ -73,9 +76,12 @@ struct Parser {
 
   void softmax(BlockConfig& block, const std::string& value, const std::string& where) {
     const std::string v = lowered(value);
-    if (v == "remove" || v == "table" || v == "argmax") block.softmax = v;
-    else if (v == "stable" || v == "latency" || v == "legacy") block.softmax = "table";
-    else fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is none of remove, table, argmax", where, value));
+    if (v == "remove" || v == "table" || v == "argmax")
+      block.softmax = v;
+    else if (v == "stable" || v == "latency" || v == "legacy")
+      block.softmax = "table";
+    else
+      fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is none of remove, table, argmax", where, value));
   }
 
   /// One key of a block; `value` is a scalar's text.
@@ -94,17 +100,21 @@ struct Parser {
         block.reuse_factor = n;
     } else if (k == "strategy") {
       const std::string v = lowered(value);
-      constexpr std::array known = {"latency", "resource", "resourceunrolled", "unrolled", "distributedarithmetic", "da"};
+      constexpr std::array known = {"latency", "resource", "resourceunrolled", "unrolled", "distributedarithmetic",
+                                    "da"};
       if (std::find(known.begin(), known.end(), v) == known.end())
-        fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is none of Latency, Resource, Unrolled, distributed_arithmetic", where, value));
+        fail(Kind::ConfigInvalid,
+             fmt::format("{}: `{}` is none of Latency, Resource, Unrolled, distributed_arithmetic", where, value));
       else
         block.strategy = v;
     } else if (k == "implementation" || k == "softmax") {
       softmax(block, value, where);
     } else if (k == "skip") {
       const std::string v = lowered(value);
-      if (v == "true") block.softmax = "remove";
-      else if (v != "false") fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is neither true nor false", where, value));
+      if (v == "true")
+        block.softmax = "remove";
+      else if (v != "false")
+        fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is neither true nor false", where, value));
     } else if (k == "trace" || k == "traceoutput") {
       // Traces are always to be had; hls4ml files carry the key.
     } else {
@@ -114,7 +124,8 @@ struct Parser {
 
   void role(BlockConfig& block, const std::string& role_name, const std::string& value, const std::string& where) {
     if (std::find(kRoles.begin(), kRoles.end(), role_name) == kRoles.end())
-      return fail(Kind::ConfigUnknownKey, fmt::format("{}: unknown precision `{}`{}", where, role_name, nearest(role_name, kRoles)));
+      return fail(Kind::ConfigUnknownKey,
+                  fmt::format("{}: unknown precision `{}`{}", where, role_name, nearest(role_name, kRoles)));
     if (auto spec = type(value, where)) block.precision[role_name] = *spec;
   }
 
@@ -147,14 +158,22 @@ struct Parser {
     for (const auto& item : node) {
       const auto key = item.first.as<std::string>();
       const YAML::Node& value = item.second;
-      if (key == "Model") block(config.model, value, key);
-      else if (key == "LayerType") blocks(config.layer_type, value, key);
-      else if (key == "LayerName") blocks(config.layer_name, value, key);
-      else if (key == "HLSConfig" && !nested) top(config, value, true);
-      else if (!nested && (key == "Part" || key == "XilinxPart")) config.part = value.as<std::string>();
-      else if (!nested && key == "ClockPeriod") config.clock_ns = value.as<double>();
-      else if (!nested && key == "IOType") config.io_type = value.as<std::string>();
-      else if (!nested && key == "ProjectName") config.project_name = value.as<std::string>();
+      if (key == "Model")
+        block(config.model, value, key);
+      else if (key == "LayerType")
+        blocks(config.layer_type, value, key);
+      else if (key == "LayerName")
+        blocks(config.layer_name, value, key);
+      else if (key == "HLSConfig" && !nested)
+        top(config, value, true);
+      else if (!nested && (key == "Part" || key == "XilinxPart"))
+        config.part = value.as<std::string>();
+      else if (!nested && key == "ClockPeriod")
+        config.clock_ns = value.as<double>();
+      else if (!nested && key == "IOType")
+        config.io_type = value.as<std::string>();
+      else if (!nested && key == "ProjectName")
+        config.project_name = value.as<std::string>();
       else if (std::find(kTopKeys.begin(), kTopKeys.end(), key) == kTopKeys.end() || nested)
         fail(Kind::ConfigUnknownKey, fmt::format("unknown key `{}`{}", key, nearest(key, kTopKeys)));
       // The other keys of an hls4ml project file (Backend, KerasH5, ...) say what the command line says here.
@@ -166,7 +185,8 @@ struct Parser {
 
 Result<Config> parse_config(const std::string& yaml, const std::string& file, Context& ctx) {
   constexpr std::size_t kMaxBytes = std::size_t{16} << 20;
-  if (yaml.size() > kMaxBytes) return ctx.fail(Kind::LimitExceeded, {.file = file}, "a configuration of more than 16 MiB");
+  if (yaml.size() > kMaxBytes)
+    return ctx.fail(Kind::LimitExceeded, {.file = file}, "a configuration of more than 16 MiB");
   // yaml-cpp recurses per nesting level; bound it before parsing.
   int flow = 0;
   int deepest = 0;
@@ -200,10 +220,13 @@ Result<void> apply_setting(Config& config, const std::string& setting, const nn:
   std::vector<std::string> names{"Model"};
   for (const auto& node : graph.nodes) names.push_back(node.name);
   for (const auto& name : names)
-    if (path.size() > name.size() + 1 && path.compare(0, name.size(), name) == 0 && path[name.size()] == '.' && name.size() > layer.size()) layer = name;
+    if (path.size() > name.size() + 1 && path.compare(0, name.size(), name) == 0 && path[name.size()] == '.' &&
+        name.size() > layer.size())
+      layer = name;
   if (layer.empty()) {
     const std::string guess = path.substr(0, path.rfind('.'));
-    return ctx.fail(Kind::ConfigUnknownKey, origin, fmt::format("`{}` names no layer of the model{}", guess, nearest(guess, names)));
+    return ctx.fail(Kind::ConfigUnknownKey, origin,
+                    fmt::format("`{}` names no layer of the model{}", guess, nearest(guess, names)));
   }
   Parser parser{"--set", ctx, true};
   BlockConfig& block = layer == "Model" ? config.model : config.layer_name[layer];
@@ -224,15 +247,18 @@ Result<void> check_names(const Config& config, const nn::Graph& graph, const std
   for (const auto& port : graph.inputs) names.push_back(port.name);
   // hls4ml names the activation inside a layer `<layer>_<activation>`; its files carry both.
   for (const auto& node : graph.nodes)
-    if (node.functions.count("activation") != 0) names.push_back(node.name + "_" + node.functions.at("activation").family);
+    if (node.functions.count("activation") != 0)
+      names.push_back(node.name + "_" + node.functions.at("activation").family);
   for (const auto& [name, block] : config.layer_name) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    ctx.report(Kind::ConfigUnknownKey, {.file = file}, fmt::format("LayerName.{}: the model has no such layer{}", name, nearest(name, names)));
+    ctx.report(Kind::ConfigUnknownKey, {.file = file},
+               fmt::format("LayerName.{}: the model has no such layer{}", name, nearest(name, names)));
     ok = false;
   }
   for (const auto& [type, block] : config.layer_type) {
     if (std::find(types.begin(), types.end(), type) != types.end()) continue;
-    ctx.report(Kind::ConfigUnknownKey, {.file = file}, fmt::format("LayerType.{}: the model has no such layer type{}", type, nearest(type, types)));
+    ctx.report(Kind::ConfigUnknownKey, {.file = file},
+               fmt::format("LayerType.{}: the model has no such layer type{}", type, nearest(type, types)));
     ok = false;
   }
   if (!ok) return diag::failure;

@@ -35,12 +35,12 @@ struct Config {
   std::optional<std::string> project_name;
 };
 
-/// Parses YAML. Types without modes mean TRN,WRAP here, as hls4ml means them. Unknown keys are ConfigUnknownKey errors with the
-/// nearest known key; values of a wrong kind are ConfigInvalid.
+/// Parses YAML. Types without modes mean TRN,WRAP here, as hls4ml means them. Unknown keys are ConfigUnknownKey errors
+/// with the nearest known key; values of a wrong kind are ConfigInvalid.
 Result<Config> parse_config(const std::string& yaml, const std::string& file, Context& ctx);
 
-/// Applies `layer.key=value` (split at the last dot of a known layer name; "Model.key=value" sets the model block). Types without
-/// modes mean RND_CONV,SAT here.
+/// Applies `layer.key=value` (split at the last dot of a known layer name; "Model.key=value" sets the model block).
+/// Types without modes mean RND_CONV,SAT here.
 Result<void> apply_setting(Config& config, const std::string& setting, const nn::Graph& graph, Context& ctx);
 
 /// Every layer name and layer type of the configuration must exist in the graph.

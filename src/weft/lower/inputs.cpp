@@ -39,7 +39,8 @@ std::vector<const nn::Node*> quantizers_behind(const nn::Graph& graph, nn::Tenso
 }
 
 fixed::Rounding qonnx_rounding(std::string mode) {
-  std::transform(mode.begin(), mode.end(), mode.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::transform(mode.begin(), mode.end(), mode.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   if (mode == "CEIL") return fixed::Rounding::Ceil;
   if (mode == "FLOOR") return fixed::Rounding::Trn;
   if (mode == "UP") return fixed::Rounding::Up;
@@ -59,7 +60,8 @@ Result<std::optional<InputType>> from_quantizer(const quantizers::Spec& spec, co
   out.scale = set->scale;
   out.range = set->range;
   if (set->type) {
-    out.conversion = {.form = exact::InputConversion::Form::Fixed, .type = *set->type, .lo = set->range.lo, .hi = set->range.hi};
+    out.conversion = {
+        .form = exact::InputConversion::Form::Fixed, .type = *set->type, .lo = set->range.lo, .hi = set->range.hi};
     return std::optional(out);
   }
   if (spec.family == "qonnx_quant") {
@@ -98,16 +100,19 @@ InputType from_spec(const fixed::TypeSpec& spec, std::string rule) {
   out.scale = Scale(fixed::pow2(-spec.fixed.frac_bits()));
   out.range = {fixed::min_code(spec.fixed), fixed::max_code(spec.fixed), 0};
   if (spec.form == fixed::TypeSpec::Form::Ternary) out.range = {-1, 1, 0};
-  out.conversion = {.form = exact::InputConversion::Form::Fixed, .type = spec.fixed, .lo = out.range.lo, .hi = out.range.hi};
+  out.conversion = {
+      .form = exact::InputConversion::Form::Fixed, .type = spec.fixed, .lo = out.range.lo, .hi = out.range.hi};
   return out;
 }
 
 }  // namespace
 
-Result<InputType> input_type(const nn::Graph& graph, const nn::GraphPort& port, std::size_t index, const Options& options, Context& ctx) {
+Result<InputType> input_type(const nn::Graph& graph, const nn::GraphPort& port, std::size_t index,
+                             const Options& options, Context& ctx) {
   const Origin origin{.file = graph.file, .tensor = port.name};
   for (const auto& key : {port.name, std::string()})
-    if (const auto it = options.input_types.find(key); it != options.input_types.end() && it->second.form != fixed::TypeSpec::Form::Auto)
+    if (const auto it = options.input_types.find(key);
+        it != options.input_types.end() && it->second.form != fixed::TypeSpec::Form::Auto)
       return from_spec(it->second, "option");
   const auto nodes = quantizers_behind(graph, port.tensor);
   if (!nodes.empty()) {
@@ -119,7 +124,8 @@ Result<InputType> input_type(const nn::Graph& graph, const nn::GraphPort& port, 
   }
   if (const auto it = options.config.layer_name.find(port.name); it != options.config.layer_name.end())
     for (const auto* role : {"result", "default"})
-      if (const auto p = it->second.precision.find(role); p != it->second.precision.end() && p->second.form != fixed::TypeSpec::Form::Auto)
+      if (const auto p = it->second.precision.find(role);
+          p != it->second.precision.end() && p->second.form != fixed::TypeSpec::Form::Auto)
         return from_spec(p->second, "configuration");
   if (const auto p = options.config.model.precision.find("default"); p != options.config.model.precision.end())
     return from_spec(p->second, "configuration");
@@ -127,7 +133,9 @@ Result<InputType> input_type(const nn::Graph& graph, const nn::GraphPort& port, 
     const auto& data = options.calibration->inputs.at(index);
     const auto [lo, hi] = std::minmax_element(data.begin(), data.end());
     if (lo != data.end())
-      return from_spec({fixed::TypeSpec::Form::Fixed, type_for_range(*lo, *hi, options.default_type.width_bits, true), true}, "calibration");
+      return from_spec(
+          {fixed::TypeSpec::Form::Fixed, type_for_range(*lo, *hi, options.default_type.width_bits, true), true},
+          "calibration");
   }
   ctx.report(Kind::InputTypeAssumed, origin,
              fmt::format("no type is known for input `{}`: {} is taken; give --input-type or --calibrate", port.name,

@@ -20,8 +20,9 @@ struct InputType {
   std::vector<std::string> nodes;
 };
 
-/// In this order: the user's --input-type, the model's own quantizer reached through data movement only, the configuration,
-/// the range of the calibration data, the default type with a warning.
-Result<InputType> input_type(const nn::Graph& graph, const nn::GraphPort& port, std::size_t index, const Options& options, Context& ctx);
+/// In this order: the user's --input-type, the model's own quantizer reached through data movement only, the
+/// configuration, the range of the calibration data, the default type with a warning.
+Result<InputType> input_type(const nn::Graph& graph, const nn::GraphPort& port, std::size_t index,
+                             const Options& options, Context& ctx);
 
 }  // namespace weft::lower

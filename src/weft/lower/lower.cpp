@@ -15,7 +15,8 @@ namespace weft::lower {
 namespace {
 
 /// Smallest and largest value of every layer's result and every input on the calibration data.
-Result<std::map<std::string, std::pair<double, double>>> observe(const nn::Graph& graph, const Calibration& calibration, Context& ctx) {
+Result<std::map<std::string, std::pair<double, double>>> observe(const nn::Graph& graph, const Calibration& calibration,
+                                                                 Context& ctx) {
   std::map<std::string, std::pair<double, double>> out;
   WEFT_TRY(const auto tensors, layers::run_float(graph, calibration.inputs, calibration.batch, ctx));
   const auto note = [&](const std::string& name, const std::vector<float>& data) {
@@ -78,7 +79,8 @@ Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& 
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
     const auto& port = graph.inputs[i];
     WEFT_TRY(const InputType type, input_type(graph, port, i, options, ctx));
-    WEFT_TRY(const auto id, recipe.add(port.name, exact::Input{}, type.scale, {.file = graph.file, .tensor = port.name}, graph.at(port.tensor).shape));
+    WEFT_TRY(const auto id, recipe.add(port.name, exact::Input{}, type.scale, {.file = graph.file, .tensor = port.name},
+                                       graph.at(port.tensor).shape));
     auto& value = recipe.graph().values[id.index];
     value.ranges.assign(static_cast<std::size_t>(element_count(value.shape)), type.range);
     recipe.graph().inputs.push_back({port.name, id, type.conversion, type.rule});
@@ -104,7 +106,9 @@ Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& 
     }
     if (c.op.empty()) c.op = node.op;
     if (c.word == layers::Word::Exact && c.bound > 0.0)
-      c.notes.push_back(fmt::format("any order of the float additions gives the same result: within the bound {:.3g} no reachable code changes", c.bound));
+      c.notes.push_back(fmt::format(
+          "any order of the float additions gives the same result: within the bound {:.3g} no reachable code changes",
+          c.bound));
     out.certificate.push_back(c);
     out.network = std::max(out.network, c.word);
   }

@@ -15,7 +15,9 @@ fixed::FixedType type_for_range(double lo, double hi, int width_bits, bool allow
   std::frexp(magnitude, &exponent);  // magnitude < 2^exponent
   type.integer_bits = exponent + (is_signed ? 1 : 0);
   // The largest code is one step below the power of two: rounding up into it would clip.
-  const auto largest = [&] { return std::ldexp(1.0, exponent) - 0.5 * std::ldexp(1.0, type.integer_bits - width_bits); };
+  const auto largest = [&] {
+    return std::ldexp(1.0, exponent) - 0.5 * std::ldexp(1.0, type.integer_bits - width_bits);
+  };
   if (hi >= largest()) {
     ++exponent;
     ++type.integer_bits;

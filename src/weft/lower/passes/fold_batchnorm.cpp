@@ -15,7 +15,8 @@ struct Affine {
 /// Plain float parameters only; a QBatchNormalization keeps its own arithmetic.
 bool is_plain(const nn::Node& node) {
   return node.functions.count("inverse") == 0 &&
-         std::all_of(node.parameters.begin(), node.parameters.end(), [](const auto& p) { return !p.second.quantizer && !p.second.quantized; });
+         std::all_of(node.parameters.begin(), node.parameters.end(),
+                     [](const auto& p) { return !p.second.quantizer && !p.second.quantized; });
 }
 
 bool is_float_dense(const nn::Node& node) { return node.op == "Dense" && is_plain(node); }
@@ -28,7 +29,8 @@ Affine affine_of(const nn::Node& node) {
   for (std::size_t i = 0; i < variance.size(); ++i) {
     const auto gamma = node.parameters.find("gamma");
     const auto beta = node.parameters.find("beta");
-    out.scale[i] = (gamma == node.parameters.end() ? 1.0 : gamma->second.values.data[i]) / std::sqrt(variance[i] + epsilon);
+    out.scale[i] =
+        (gamma == node.parameters.end() ? 1.0 : gamma->second.values.data[i]) / std::sqrt(variance[i] + epsilon);
     out.shift[i] = (beta == node.parameters.end() ? 0.0 : beta->second.values.data[i]) - mean[i] * out.scale[i];
   }
   return out;
@@ -44,10 +46,12 @@ void make_identity(nn::Node& node) {
 void fold_behind(nn::Node& dense, const Affine& affine) {
   auto& kernel = dense.parameters["kernel"].values;
   const std::size_t outputs = affine.scale.size();
-  for (std::size_t i = 0; i < kernel.data.size(); ++i) kernel.data[i] = static_cast<float>(kernel.data[i] * affine.scale[i % outputs]);
+  for (std::size_t i = 0; i < kernel.data.size(); ++i)
+    kernel.data[i] = static_cast<float>(kernel.data[i] * affine.scale[i % outputs]);
   auto& bias = dense.parameters["bias"].values;
   if (bias.data.empty()) bias = FloatTensor({static_cast<std::int64_t>(outputs)});
-  for (std::size_t o = 0; o < outputs; ++o) bias.data[o] = static_cast<float>(bias.data[o] * affine.scale[o] + affine.shift[o]);
+  for (std::size_t o = 0; o < outputs; ++o)
+    bias.data[o] = static_cast<float>(bias.data[o] * affine.scale[o] + affine.shift[o]);
 }
 
 void fold_in_front(nn::Node& dense, const Affine& affine) {
@@ -87,7 +91,8 @@ Result<std::map<std::string, std::string>> fold_batchnorm(nn::Graph& graph, Cont
     nn::Node* before = nullptr;
     for (auto& candidate : graph.nodes)
       if (!candidate.outputs.empty() && candidate.outputs[0] == node.inputs[0]) before = &candidate;
-    if (before != nullptr && is_float_dense(*before) && before->functions.count("activation") == 0 && only_consumer(node.inputs[0]) == &node) {
+    if (before != nullptr && is_float_dense(*before) && before->functions.count("activation") == 0 &&
+        only_consumer(node.inputs[0]) == &node) {
       fold_behind(*before, affine_of(node));
       folded[node.name] = before->name;
       make_identity(node);

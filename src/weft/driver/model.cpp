@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/driver/model.h"
+
+#include <fmt/format.h>
+
+#include "weft/driver/arrays.h"
+#include "weft/formats/keras/keras.h"
+#include "weft/formats/onnx/onnx.h"
+#include "weft/layers/layer.h"
+
+namespace weft::driver {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool starts_with(const std::string& bytes, std::string_view prefix) {
+  return bytes.compare(0, prefix.size(), prefix) == 0;
+}
+
+/// Zip local file header.
+bool is_zip(const std::string& bytes) { return starts_with(bytes, "PK\x03\x04"); }
+
+Result<void> parse_types(const LoweringOptions& options, const nn::Graph& graph, lower::Options& out, Context& ctx) {
+  const auto parse = [&](const std::string& text, const char* option) -> Result<fixed::TypeSpec> {
+    std::string error;
+    const auto spec = fixed::parse_type(text, true, error);
+    if (!spec) return ctx.fail(Kind::TypeInvalid, {.file = option}, fmt::format("`{}`: {}", text, error));
+    return *spec;
+  };
+  if (options.default_type) {
+    WEFT_TRY(const auto spec, parse(*options.default_type, "--default-type"));
+    if (spec.form != fixed::TypeSpec::Form::Fixed)
+      return ctx.fail(Kind::TypeInvalid, {.file = "--default-type"},
+                      fmt::format("`{}` is no fixed-point type", *options.default_type));
+    out.default_type = spec.fixed;
+  }
+  for (const auto& text : options.input_types) {
+    const auto equals = text.find('=');
+    const std::string name = equals == std::string::npos ? "" : text.substr(0, equals);
+    if (!name.empty()) {
+      bool known = false;
+      for (const auto& port : graph.inputs) known = known || port.name == name;
+      if (!known) {
+        std::string names;
+        for (const auto& port : graph.inputs) names += (names.empty() ? "`" : ", `") + port.name + "`";
+        return ctx.fail(Kind::UsageInvalid, {.file = "--input-type"},
+                        fmt::format("the model has no input `{}`; it has {}", name, names));
+      }
+    }
+    WEFT_TRY(const auto spec, parse(equals == std::string::npos ? text : text.substr(equals + 1), "--input-type"));
+    out.input_types[name] = spec;
+  }
+  return {};
+}
+
+constexpr int kSessionVersion = 1;
+
+}  // namespace
+
+std::vector<FormatInfo> formats() {
+  return {{"Keras 2 and QKeras", ".h5, or .json with --weights X.h5"},
+          {"Keras 3 and QKeras for Keras 3", ".keras"},
+          {"ONNX and QONNX", ".onnx"},
+          {"Weft", ".weft"}};
+}
+
+Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& weights, Context& ctx) {
+  const std::string name = path.string();
+  if (fs::is_directory(path))
+    return ctx.fail(Kind::FormatUnknown, {.file = name},
+                    "a folder is no model that weft reads; give a .h5, .keras, .json, .onnx or .weft file");
+  WEFT_TRY(const std::string bytes, support::read_file(path, ctx));
+  Model model;
+  model.path = name;
+  model.sha256 = support::sha256_hex(bytes);
+  const bool keras = formats::keras::looks_like_keras(std::string_view(bytes));
+  if (weights && !keras)
+    return ctx.fail(Kind::UsageInvalid, {.file = name}, "--weights goes with a Keras architecture (.json)");
+  if (keras) {
+    WEFT_TRY(model.graph, formats::keras::read_keras(path, weights, ctx));
+    model.format = "keras";
+  } else if (is_zip(bytes)) {
+    WEFT_TRY(auto loaded, nn::load(bytes, name, ctx));
+    model.graph = std::move(loaded.graph);
+    model.format = "weft";
+  } else if (formats::onnx::looks_like_onnx(bytes)) {
+    WEFT_TRY(model.graph, formats::onnx::read_onnx(path, ctx));
+    model.format = "onnx";
+  } else {
+    return ctx.fail(Kind::FormatUnknown, {.file = name},
+                    bytes.empty() ? "the file is empty"
+                                  : "the content is neither HDF5, nor a zip archive, nor JSON, nor ONNX; weft reads "
+                                    ".h5, .keras, .json, .onnx and .weft");
+  }
+  WEFT_TRY_VOID(layers::check(model.graph, ctx));
+  return model;
+}
+
+bool is_project(const fs::path& path) { return fs::is_directory(path) && fs::exists(path / "weft.json"); }
+
+Result<Session> lower_model(const fs::path& path, const LoweringOptions& options, Context& ctx) {
+  Session session;
+  WEFT_TRY(session.model, load_model(path, options.weights, ctx));
+  lower::Options lowering;
+  if (options.config) {
+    WEFT_TRY(const std::string text, support::read_file(*options.config, ctx));
+    WEFT_TRY(lowering.config, lower::parse_config(text, options.config->string(), ctx));
+    WEFT_TRY_VOID(lower::check_names(lowering.config, session.model.graph, options.config->string(), ctx));
+  }
+  for (const auto& setting : options.settings)
+    WEFT_TRY_VOID(lower::apply_setting(lowering.config, setting, session.model.graph, ctx));
+  WEFT_TRY_VOID(parse_types(options, session.model.graph, lowering, ctx));
+  if (options.calibrate) {
+    WEFT_TRY(const std::string bytes, support::read_file(*options.calibrate, ctx));
+    session.calibration_sha256 = support::sha256_hex(bytes);
+    WEFT_TRY(auto rows, read_input_rows(session.model.graph, *options.calibrate, ctx));
+    lowering.calibration = lower::Calibration{std::move(rows.inputs), rows.batch};
+  }
+  WEFT_TRY(auto lowered, lower::lower(session.model.graph, lowering, ctx));
+  if (ctx.diag.has_errors()) return diag::failure;
+  session.exact = std::move(lowered.graph);
+  session.certificate = std::move(lowered.certificate);
+  session.network = lowered.network;
+  session.config = std::move(lowering.config);
+  return session;
+}
+
+Result<std::string> save_session(const Session& session, Context& ctx) {
+  support::Json json = {
+      {"session", kSessionVersion}, {"format", session.model.format}, {"network", layers::to_string(session.network)}};
+  support::Json rows = support::Json::array();
+  for (const auto& c : session.certificate)
+    rows.push_back({{"layer", c.layer},
+                    {"op", c.op},
+                    {"word", layers::to_string(c.word)},
+                    {"bound", c.bound},
+                    {"codes_at_risk", c.codes_at_risk},
+                    {"notes", c.notes}});
+  json["certificate"] = std::move(rows);
+  return nn::save(session.model.graph,
+                  {{"exact.txt", exact::to_text(session.exact)}, {"session.json", support::dump_json(json)}}, ctx);
+}
+
+Result<Session> open_session(const fs::path& path, const LoweringOptions& options, Context& ctx) {
+  if (!is_project(path)) return lower_model(path, options, ctx);
+  const std::string name = path.string();
+  if (options.weights || options.config || !options.settings.empty() || options.calibrate || options.default_type ||
+      !options.input_types.empty())
+    return ctx.fail(Kind::UsageInvalid, {.file = name},
+                    "a converted folder keeps the options it was made with; give the model file to use others");
+  Session session;
+  WEFT_TRY(const std::string project, support::read_file(path / "weft.json", ctx));
+  WEFT_TRY(session.project, support::parse_json(project, (path / "weft.json").string(), ctx));
+  const fs::path file = path / "model.weft";
+  WEFT_TRY(const std::string bytes, support::read_file(file, ctx));
+  WEFT_TRY(auto loaded, nn::load(bytes, file.string(), ctx));
+  const auto malformed = [&](const std::string& what) {
+    return ctx.fail(Kind::ModelMalformed, {.file = file.string()}, what + "; convert the model again");
+  };
+  if (loaded.extra.count("exact.txt") == 0 || loaded.extra.count("session.json") == 0)
+    return malformed("the exact graph is missing");
+  session.model = {std::move(loaded.graph), "weft", file.string(), support::sha256_hex(bytes)};
+  WEFT_TRY_VOID(layers::check(session.model.graph, ctx));
+  WEFT_TRY(session.exact, exact::parse_text(loaded.extra.at("exact.txt"), file.string() + ":exact.txt", ctx));
+  const std::string broken = exact::verify(session.exact);
+  if (!broken.empty()) return malformed("the exact graph is unsound: " + broken);
+  WEFT_TRY(const auto json, support::parse_json(loaded.extra.at("session.json"), file.string() + ":session.json", ctx));
+  try {
+    if (json.at("session").get<int>() != kSessionVersion)
+      return malformed("the folder was made by another version of weft");
+    session.model.format = json.at("format").get<std::string>();
+    const auto word = [](const std::string& w) {
+      return w == "exact"         ? layers::Word::Exact
+             : w == "float-order" ? layers::Word::FloatOrder
+                                  : layers::Word::Quantized;
+    };
+    session.network = word(json.at("network").get<std::string>());
+    for (const auto& c : json.at("certificate"))
+      session.certificate.push_back({c.at("layer").get<std::string>(), c.at("op").get<std::string>(),
+                                     word(c.at("word").get<std::string>()), c.at("bound").get<double>(),
+                                     c.at("codes_at_risk").get<std::uint64_t>(),
+                                     c.at("notes").get<std::vector<std::string>>()});
+  } catch (const nlohmann::json::exception& e) {
+    return malformed(fmt::format("session.json: {}", e.what()));
+  }
+  return session;
+}
+
+}  // namespace weft::driver
