@@ -20,12 +20,12 @@ namespace weft::hw {
 struct PlanOptions {
   double clock_ns = 5.0;
   /// When the stages that clock_ns asks for are more than this, the smallest period that fits is taken instead.
-  std::optional<int> max_latency_cycles;
+  std::optional<int> max_latency_cycles{};
   std::string part = "xcvu9p-flga2104-2L-e";
   /// Name of the top module; empty means the graph's name. Made a legal Verilog identifier.
-  std::string top;
+  std::string top{};
   /// Put in front of every module name, so that several networks can live in one design.
-  std::string prefix;
+  std::string prefix{};
   bool register_inputs = false;
   bool register_outputs = true;
   bool clock_enable = false;  ///< a port `ce` that holds every register when low

@@ -169,7 +169,15 @@ Signal Lowering::shift_round(const Signal& x, const fixed::ShiftRound& f) {
       const Int high = fixed::floor_shift(sum.offset, sum.shift);
       const Int low = sum.offset - (high << sum.shift);
       const bool tie_possible = s <= sum.shift ? (low & ((Int{1} << s) - 1)) == 0 : low == 0;
-      if (tie_possible && s > sum.shift) {
+      if (tie_possible && s <= sum.shift) {
+        // Every code is a tie.
+        q = signal_of(builder_, builder_.shift_right(q.net, 1));
+        if (q.is_constant()) {
+          q.offset *= 2;
+        } else {
+          q.shift = 1;
+        }
+      } else if (tie_possible) {
         const NetId upper = materialize(builder_, Signal{sum.net, 0, sum.negate, high});
         const NetId dropped = builder_.bits(upper, 0, s - sum.shift);
         const NetId tie = builder_.equal(dropped, 0);

@@ -55,6 +55,7 @@ Result<Lowered> Lowering::run() {
                        fmt::format("`{}` needs intermediate values of more than 126 bits in hardware", value.name));
     }
     for (std::size_t e = 0; e < signals_[i].size(); ++e) {
+      signals_[i][e] = narrow(builder_, signals_[i][e], value.ranges[e]);
       if (!signals_[i][e].is_constant()) builder_.rename(signals_[i][e].net, fmt::format("y{}", e));
     }
   }

@@ -76,6 +76,33 @@ NetId at_least(Builder& builder, const Signal& signal, Int threshold) {
   return builder.logic_not(builder.at_least(signal.net, fixed::floor_shift(-distance, signal.shift) + 1));
 }
 
+namespace {
+
+/// The range of the net below a signal of range `known`.
+fixed::Range below(const Signal& map, const fixed::Range& known) {
+  Int lo = known.lo - map.offset;
+  Int hi = known.hi - map.offset;
+  if (map.negate) {
+    std::swap(lo, hi);
+    lo = -lo;
+    hi = -hi;
+  }
+  return {-fixed::floor_shift(-lo, map.shift), fixed::floor_shift(hi, map.shift), 0};
+}
+
+}  // namespace
+
+Signal narrow(Builder& builder, const Signal& signal, const fixed::Range& known) {
+  if (signal.is_constant()) return signal;
+  Signal result = signal;
+  result.net = builder.narrow(signal.net, below(signal, known));
+  if (builder.is_constant(result.net)) {
+    const Int value = builder.at(result.net).constant << signal.shift;
+    return constant_signal(signal.offset + (signal.negate ? -value : value));
+  }
+  return result;
+}
+
 Signal add(Builder& builder, const Signal& a, const Signal& b, bool subtract, const fixed::Range* known) {
   Signal y = b;
   if (subtract) {
@@ -93,16 +120,7 @@ Signal add(Builder& builder, const Signal& a, const Signal& b, bool subtract, co
   const bool negate = a.negate && y.negate;
   const Int offset = a.offset + y.offset;
   std::optional<fixed::Range> inner;
-  if (known != nullptr) {
-    Int lo = known->lo - offset;
-    Int hi = known->hi - offset;
-    if (negate) {
-      std::swap(lo, hi);
-      lo = -lo;
-      hi = -hi;
-    }
-    inner = fixed::Range{-fixed::floor_shift(-lo, shift), fixed::floor_shift(hi, shift), 0};
-  }
+  if (known != nullptr) inner = below({.net = {}, .shift = shift, .negate = negate, .offset = offset}, *known);
   const NetId net =
       builder.sum({{a.net, a.shift - shift, a.negate != negate}, {y.net, y.shift - shift, y.negate != negate}},
                   inner ? &*inner : nullptr);

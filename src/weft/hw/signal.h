@@ -31,6 +31,8 @@ std::optional<Signal> with_offset(const netlist::Builder& builder, Signal signal
 /// A net with the value floor(signal * 2^-shift). `known` is a range that the result is known to have.
 netlist::NetId materialize(netlist::Builder& builder, const Signal& signal, int shift = 0,
                            const fixed::Range* known = nullptr);
+/// The same value with fewer bits where `known`, a range that holds for it, allows it.
+Signal narrow(netlist::Builder& builder, const Signal& signal, const fixed::Range& known);
 /// A one-bit net: signal >= threshold.
 netlist::NetId at_least(netlist::Builder& builder, const Signal& signal, Int threshold);
 /// a + b; offsets stay offsets.

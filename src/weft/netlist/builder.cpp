@@ -202,6 +202,16 @@ NetId Builder::bits(NetId x, int shift, int width_bits, bool is_signed) {
   return add(std::move(cell));
 }
 
+NetId Builder::narrow(NetId x, const Range& known) {
+  const Range both{std::max(range(x).lo, known.lo), std::min(range(x).hi, known.hi), 0};
+  if (both.lo > both.hi || (width_of(both) == at(x).width_bits && (both.lo < 0) == at(x).is_signed)) return x;
+  Cell cell;
+  cell.op = Op::Slice;
+  cell.terms = {{x, 0, false}};
+  cell.range = both;
+  return add(std::move(cell));
+}
+
 NetId Builder::at_least(NetId x, Int threshold) {
   const Range& in = range(x);
   if (in.lo >= threshold) return constant(1);

@@ -33,6 +33,8 @@ class Builder {
   NetId shift_right(NetId x, int shift);
   /// Bits [shift, shift + width) of x, read with the sign wanted.
   NetId bits(NetId x, int shift, int width_bits, bool is_signed = false);
+  /// The same value with fewer bits where `known`, a range that holds for x, allows it.
+  NetId narrow(NetId x, const fixed::Range& known);
   NetId at_least(NetId x, Int threshold);
   NetId equal(NetId x, Int value);
   NetId at_least_net(NetId a, NetId b);

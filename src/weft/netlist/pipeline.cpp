@@ -84,6 +84,10 @@ class Scheduler {
     done_ = std::vector<int>(netlist_.cells.size(), stages - 1);
     // done_[i] = k: the cell is in D_k but not in D_{k-1}, that is, it stands in stage k.
     for (int k = 0; k + 1 < stages && !ctx.cancelled(); ++k) place_cut(k, true);
+    // Narrow circuits with long slack can do better from one of the plain schedules.
+    for (const auto* start : {&early_, &late_}) {
+      if (bits_of(*start) < bits_of(done_)) done_ = *start;
+    }
     for (int sweep = 0; sweep < options_.sweeps; ++sweep) {
       for (int k = stages - 2; k >= 0 && !ctx.cancelled(); --k) place_cut(k, false);
       for (int k = 0; k + 1 < stages && !ctx.cancelled(); ++k) place_cut(k, false);
@@ -249,6 +253,13 @@ class Scheduler {
         done_[i] = k + 1;
       }
     }
+  }
+
+  [[nodiscard]] std::int64_t bits_of(const std::vector<int>& stage) const {
+    Pipeline pipeline;
+    pipeline.stage = stage;
+    pipeline.output_stage = last_;
+    return register_bits(netlist_, pipeline);
   }
 
   double longest() {

@@ -22,19 +22,22 @@ std::string print_testbench(const hw::Design& design) {
   const int latency = design.latency_cycles;
   std::string text;
   auto out = std::back_inserter(text);
-  fmt::format_to(out,
-                 "// Self-checking test bench of {0}. Plain Verilog-2001.\n"
-                 "//   iverilog -g2001 -o sim rtl/*.v tb/{0}_tb.v && vvp sim +samples=100\n"
-                 "//   verilator --binary --timing -Wno-fatal -Wno-lint --top-module {0}_tb rtl/*.v tb/{0}_tb.v\n"
-                 "// Plusargs: +samples=N vectors, +dir=PATH folder that holds tb/ (default: the working directory).\n"
-                 "`timescale 1ns / 1ps\n"
-                 "module {0}_tb;\n\n"
-                 "  parameter SAMPLES = 1024;  // room for vectors\n"
-                 "  localparam LATENCY = {1};\n\n"
-                 "  reg clk;\n"
-                 "  reg rst;\n",
-                 design.top, latency);
-  if (ce) text += "  reg ce;\n";
+  fmt::format_to(
+      out,
+      "// Self-checking test bench of {0}. Plain Verilog-2001.\n"
+      "// Icarus: iverilog -g2001 -o sim rtl/*.v tb/{0}_tb.v && vvp sim +samples=100\n"
+      "// In Verilator: verilator --binary --timing -Wno-fatal -Wno-lint --top-module {0}_tb rtl/*.v tb/{0}_tb.v\n"
+      "// Plusargs: +samples=N vectors, +dir=PATH folder that holds tb/ (else the parameter DIR).\n"
+      "`timescale 1ns / 1ps\n"
+      "module {0}_tb;\n\n"
+      "  parameter SAMPLES = 1024;  // room for vectors\n"
+      "  parameter DIR = \".\";        // folder that holds tb/\n"
+      "  parameter FINISH = 1;      // 0: several benches run in one simulation\n"
+      "  localparam LATENCY = {1};\n\n"
+      "  reg clk;\n"
+      "  reg rst;\n",
+      design.top, latency);
+  if (ce) text += "  reg ce;\n  integer pace;\n";
   if (valid) text += "  reg in_valid;\n  wire out_valid;\n";
   for (const auto& port : design.inputs) {
     fmt::format_to(out, "  reg {0} {1};\n  reg {0} {1}_mem [0:SAMPLES-1];\n", range_of(port.width_bits()), port.name);
@@ -54,7 +57,8 @@ std::string print_testbench(const hw::Design& design) {
       "  integer measured;    // latency seen, -1 before the first output\n"
       "  integer last;        // edge of the latest output\n"
       "  integer interval;    // largest distance of two outputs\n"
-      "  reg wrong;\n\n";
+      "  reg wrong;\n"
+      "  reg done;\n\n";
   fmt::format_to(out, "  {} dut (\n    .clk(clk),\n    .rst(rst)", design.top);
   if (ce) text += ",\n    .ce(ce)";
   if (valid) text += ",\n    .in_valid(in_valid),\n    .out_valid(out_valid)";
@@ -68,7 +72,7 @@ std::string print_testbench(const hw::Design& design) {
       "    if ($value$plusargs(\"samples=%d\", samples)) begin\n"
       "      if (samples > SAMPLES) samples = SAMPLES;\n"
       "    end\n"
-      "    if (!$value$plusargs(\"dir=%s\", dir)) dir = \".\";\n"
+      "    if (!$value$plusargs(\"dir=%s\", dir)) dir = DIR;\n"
       "    if (samples > 0) begin\n";
   for (const auto* ports : {&design.inputs, &design.outputs}) {
     for (const auto& port : *ports) {
@@ -89,8 +93,9 @@ std::string print_testbench(const hw::Design& design) {
       "    mismatches = 0;\n"
       "    measured = -1;\n"
       "    last = -1;\n"
-      "    interval = 0;\n";
-  if (ce) text += "    ce = 1;\n";
+      "    interval = 0;\n"
+      "    done = 0;\n";
+  if (ce) text += "    ce = 1;\n    pace = 0;\n";
   if (valid) text += "    in_valid = 0;\n";
   // An idle period full of garbage.
   for (const auto& port : design.inputs) {
@@ -98,7 +103,8 @@ std::string print_testbench(const hw::Design& design) {
   }
   text += "  end\n\n  always #5 clk = ~clk;\n\n";
   text += "  // What stands at the outputs when clk rises is what a following stage samples at this edge.\n";
-  text += "  always @(posedge clk) begin\n    edges = edges + 1;\n";
+  text += ce ? "  always @(posedge clk) if (ce) begin\n" : "  always @(posedge clk) begin\n";
+  text += "    edges = edges + 1;\n";
   text += valid ? "    if (!rst && out_valid === 1'b1) begin\n"
                 : "    if (first >= 0 && edges >= first + LATENCY && received < samples) begin\n";
   text +=
@@ -121,8 +127,16 @@ std::string print_testbench(const hw::Design& design) {
       "        received = received + 1;\n"
       "      end\n"
       "    end\n"
-      "  end\n\n"
-      "  always @(negedge clk) begin\n";
+      "  end\n\n";
+  if (ce) {
+    text +=
+        "  // One edge in three is held back; edges, latency and interval count the others.\n"
+        "  always @(negedge clk) begin\n"
+        "    pace = pace == 2 ? 0 : pace + 1;\n"
+        "    ce <= pace != 1;\n"
+        "  end\n\n";
+  }
+  text += ce ? "  always @(negedge clk) if (ce) begin\n" : "  always @(negedge clk) begin\n";
   fmt::format_to(out, "    rst <= edges < {};\n", kIdleCycles);
   fmt::format_to(out, "    if (edges >= {} && sent < samples) begin\n", 2 * kIdleCycles);
   text += "      if (sent == 0) first = edges + 1;\n";
@@ -135,12 +149,14 @@ std::string print_testbench(const hw::Design& design) {
   }
   fmt::format_to(out,
                  "    end\n"
-                 "    if (edges > 2 * {} + samples + LATENCY + 4) begin\n"
+                 "    if (!done && edges > 2 * {} + samples + LATENCY + 4) begin\n"
                  "      mismatches = mismatches + (samples - received);\n"
                  "      if (interval == 0) interval = 1;\n"
+                 "      if (FINISH == 0) $write(\"%m: \");\n"
                  "      $display(\"WEFT_TB samples=%0d mismatches=%0d latency=%0d interval=%0d\", samples, mismatches, "
                  "measured, interval);\n"
-                 "      $finish;\n"
+                 "      if (FINISH) $finish;\n"
+                 "      done = 1;\n"
                  "    end\n"
                  "  end\n\nendmodule\n",
                  kIdleCycles);
