@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write JSON lines of quantizer cases evaluated by the real QKeras, for `weft_quantizer_cases`.
 
-Needs Python 3.9 to 3.11 with tensorflow-cpu==2.14.1, qkeras==0.9.0 and numpy<2. Usage:
+Needs either Python 3.9 to 3.11 with tensorflow-cpu==2.14.1, qkeras==0.9.0 and numpy<2, or Keras 3 with tensorflow-cpu and
+qkeras-v3, which adds quantized_linear and frozen scales. Usage:
 
     python qkeras_quantizers.py cases.jsonl && weft_quantizer_cases cases.jsonl
-
-Each line holds family, parameters, kind ("apply": element by element, "quantize": a tensor whose scale may come from its own
-data), shape, and the float32 bits of inputs and outputs. `ulps` and `absolute` are the differences allowed for functions whose
-kernels differ in the last bits; `flips` the number of elements that may fall on the other side of a rounding boundary for that reason.
 """
 
-import itertools
-import json
 import os
 import sys
 
@@ -20,71 +15,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 from qkeras import quantizers as q
+from quantizer_cases import POINTS, RANDOM, Writer, grid
 
-RANDOM = np.random.RandomState(11)
-
-
-def bits_of(array):
-    return [int(v) for v in np.asarray(array, dtype=np.float32).ravel().view(np.uint32)]
+# quantized_linear came after QKeras 0.9.0 on PyPI.
+NEW = hasattr(q, "quantized_linear")
 
 
-def points():
-    """Ties of common grids and their neighbours, every magnitude, extremes."""
-    parts = [np.arange(-96, 97) / 32.0, np.arange(-80, 81) / 512.0, np.arange(-40, 41) / 2.0]
-    parts.append(np.array([2.0**e * s * f for e in range(-40, 30) for s in (-1, 1) for f in (1.0, 1.5, np.sqrt(2.0))]))
-    parts.append(RANDOM.normal(size=400))
-    parts.append(RANDOM.normal(size=200) * 20.0)
-    parts.append(np.array([0.0, -0.0, 1e-7, -1e-7, 9.9e-8, 1e8, -1e8, 123456.789, -65535.996]))
-    x = np.concatenate(parts).astype(np.float32)
-    around = np.concatenate([x, np.nextafter(x, np.float32(np.inf)), np.nextafter(x, np.float32(-np.inf))])
-    # TensorFlow flushes denormals to zero, Weft keeps them in float functions.
-    around = np.where(np.abs(around) < np.finfo(np.float32).tiny, np.float32(0), around)
-    return np.unique(around.astype(np.float32))
-
-
-POINTS = points()
-
-
-def plain(value):
-    return "none" if value is None else value
-
-
-class Writer:
-    def __init__(self, path):
-        self.file = open(path, "w", encoding="utf-8")
-        self.count = 0
-
-    def write(self, family, parameters, kind, x, y, ulps=0, flips=0, absolute=0.0):
-        record = {
-            "family": family,
-            "parameters": {k: plain(v) for k, v in parameters.items()},
-            "kind": kind,
-            "shape": list(x.shape),
-            "ulps": ulps,
-            "flips": flips,
-            "absolute": absolute,
-            "x": bits_of(x),
-            "y": bits_of(y),
-        }
-        self.file.write(json.dumps(record) + "\n")
-        self.count += 1
-
+class QKerasWriter(Writer):
     def apply(self, family, function, parameters, x=POINTS, **kwargs):
-        y = function(tf.constant(x)).numpy()
-        self.write(family, parameters, "apply", x, y, **kwargs)
+        super().apply(family, lambda v: function(tf.constant(v)), parameters, x, **kwargs)
 
     def cls(self, family, parameters, x=POINTS, **kwargs):
         self.apply(family, getattr(q, family)(**parameters), parameters, x, **kwargs)
 
     def tensor(self, family, parameters, x, **kwargs):
         x = np.asarray(x, dtype=np.float32)
-        y = getattr(q, family)(**parameters)(tf.constant(x)).numpy()
+        y = np.asarray(getattr(q, family)(**parameters)(tf.constant(x)))
         self.write(family, parameters, "quantize", x, y, **kwargs)
-
-
-def grid(**axes):
-    for values in itertools.product(*axes.values()):
-        yield dict(zip(axes.keys(), values))
 
 
 def fixed_point(w):
@@ -172,12 +119,26 @@ def automatic(w):
             w.tensor("stochastic_ternary", {"alpha": alpha}, x, ulps=ulps)
 
 
+def later_versions(w):
+    for p in grid(bits=[1, 2, 4, 8, 16], integer=[0, 2, 5], symmetric=[0, 1], keep_negative=[True, False],
+                  alpha=[None, 1.0, 0.3]):
+        w.cls("quantized_linear", p)
+    w.cls("quantized_linear", {"bits": 4, "qnoise_factor": 0.25})
+    for p in grid(bits=[2, 4, 8], integer=[0, 2], alpha=["auto", "auto_po2"], post_training_scale=[0.5, 0.3]):
+        w.cls("quantized_bits", p)
+    for x in tensors():
+        for p in grid(bits=[1, 2, 4, 8], integer=[0, 2], keep_negative=[True, False], alpha=["auto", "auto_po2"]):
+            if p["bits"] > 1 or p["keep_negative"]:
+                w.tensor("quantized_linear", p, x)
+        w.tensor("quantized_bits", {"bits": 4, "alpha": "auto_po2", "min_po2_exponent": -3, "max_po2_exponent": -2}, x)
+
+
 def functions(w):
     keras = tf.keras.activations
     x = POINTS[np.abs(POINTS) < 80]
     for name in ["hard_sigmoid", "smooth_sigmoid", "binary_sigmoid", "hard_tanh", "smooth_tanh", "binary_tanh"]:
         w.apply(name, getattr(q, name), {})
-    w.apply("keras_hard_sigmoid", keras.hard_sigmoid, {"slope": 0.2})
+    w.apply("keras_hard_sigmoid", keras.hard_sigmoid, {"slope": 1.0 / 6.0 if NEW else 0.2})
     w.apply("linear", keras.linear, {})
     w.apply("relu", keras.relu, {})
     for p in grid(max_value=[None, 6.0, 2.5], negative_slope=[0.0, 0.1], threshold=[0.0, 1.0, -0.5]):
@@ -185,7 +146,8 @@ def functions(w):
         if p["threshold"] >= 0.0:
             w.apply("relu", layer, p)
     for alpha in [0.3, 0.01]:
-        w.apply("leaky_relu", tf.keras.layers.LeakyReLU(alpha), {"alpha": alpha})
+        layer = tf.keras.layers.LeakyReLU(negative_slope=alpha) if NEW else tf.keras.layers.LeakyReLU(alpha)
+        w.apply("leaky_relu", layer, {"alpha": alpha})
     for name in ["tanh", "sigmoid", "softplus", "softsign", "elu", "selu", "exponential", "swish", "gelu"]:
         # 1 + erf(x) and exp(x) - 1 lose bits, so an ulp inside shows as an absolute difference.
         absolute = 1e-6 if name in ("elu", "selu", "gelu") else 0.0
@@ -194,8 +156,8 @@ def functions(w):
 
 
 def main():
-    writer = Writer(sys.argv[1])
-    for part in [fixed_point, saturating, powers_of_two, binary_ternary, automatic, functions]:
+    writer = QKerasWriter(sys.argv[1])
+    for part in [fixed_point, saturating, powers_of_two, binary_ternary, automatic, functions] + [later_versions] * NEW:
         part(writer)
     print(writer.count, "cases")
 

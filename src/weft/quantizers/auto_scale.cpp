@@ -121,7 +121,6 @@ Result<Quantized> quantized_with_scale(const FloatTensor& x, const std::vector<f
   WEFT_TRY_VOID(check_finite(values, origin, ctx));
   std::vector<Rational> factors;
   for (const float s : scale) factors.push_back(s == 0.0F ? Rational(1) : fixed::rational_from_double(s));
-  if (factors.empty()) factors.emplace_back(1);
   return make_quantized(std::move(values), codes, make_scale(std::move(factors)), origin, ctx);
 }
 

@@ -65,6 +65,7 @@ class AutoBinary final : public Function {
 
   Result<Quantized> quantize(const FloatTensor& x, const Origin& origin, Context& ctx) const override {
     WEFT_TRY_VOID(check_finite(x, origin, ctx));
+    if (x.data.empty()) return quantized_on_own_grid(x, origin, ctx);
     const Columns columns(x.shape);
     std::vector<float> q(x.data.size());
     for (std::size_t i = 0; i < q.size(); ++i) q[i] = binary_step(x.data[i], use_01_);

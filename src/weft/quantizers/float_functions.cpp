@@ -116,15 +116,18 @@ Made make_gelu(const Spec& spec, const Origin& origin, Context& ctx) {
   return plain_function(spec, gelu_f32, {kGeluMinimum});
 }
 
-/// Keras 2 multiplies by 0.2, Keras 3 divides by 6: a slope of 1/6 is executed as the division.
+/// Keras 2 clips 0.2 x + 0.5; Keras 3 (on TensorFlow, JAX and torch) computes relu6(x + 3) / 6, which slope = 1/6
+/// selects.
 Made make_keras_hard_sigmoid(const Spec& spec, const Origin& origin, Context& ctx) {
   Parameters parameters(spec, origin, ctx);
   const auto slope = static_cast<float>(parameters.number("slope"));
   const auto offset = static_cast<float>(parameters.number("offset"));
   if (!parameters.ok()) return diag::failure;
-  const bool sixth = slope == static_cast<float>(1.0 / 6.0);
+  if (slope == static_cast<float>(1.0 / 6.0) && offset == 0.5F) {
+    return plain_function(spec, [](float x) { return clip(x + 3.0F, 0.0F, 6.0F) / 6.0F; });
+  }
   return plain_function(spec, [=](float x) {
-    const float scaled = sixth ? x / 6.0F : slope * x;
+    const float scaled = slope * x;
     return clip(scaled + offset, 0.0F, 1.0F);
   });
 }

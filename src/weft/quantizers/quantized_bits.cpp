@@ -106,6 +106,7 @@ class AutoBits final : public Function {
 
 Result<Quantized> AutoBits::quantize(const FloatTensor& tensor, const Origin& origin, Context& ctx) const {
   WEFT_TRY_VOID(check_finite(tensor, origin, ctx));
+  if (tensor.data.empty()) return quantized_on_own_grid(tensor, origin, ctx);
   const float m = exp2_int(parameters_.bits - (parameters_.keep_negative ? 1 : 0));
   const float mi = exp2_int(parameters_.integer);
   const float half_levels = exp2_int(parameters_.bits - 1) - 1.0F;
@@ -140,7 +141,7 @@ Result<Quantized> AutoBits::quantize(const FloatTensor& tensor, const Origin& or
     const float unit = mi * z[i] / m;
     const float attribute = scale[i % scale.size()] * m;
     values.data[i] = straight_through_.join(mi * x.data[i], attribute * unit);
-    integer_codes[i] = static_cast<Int>(z[i]);
+    integer_codes[i] = attribute > 0.0F ? static_cast<Int>(z[i]) : Int{0};
   }
   WEFT_TRY_VOID(check_finite(values, origin, ctx));
   if (straight_through_.qnoise != 1.0F) return quantized_on_own_grid(std::move(values), origin, ctx);
@@ -151,7 +152,6 @@ Result<Quantized> AutoBits::quantize(const FloatTensor& tensor, const Origin& or
     factors.push_back(attribute > 0.0F ? fixed::rational_from_double(attribute) * fixed::rational_from_double(mi / m)
                                        : Rational(1));
   }
-  if (factors.empty()) factors.emplace_back(1);
   return make_quantized(std::move(values), integer_codes, make_scale(std::move(factors)), origin, ctx);
 }
 

@@ -90,6 +90,7 @@ class AutoLinear final : public Function {
 
   Result<Quantized> quantize(const FloatTensor& x, const Origin& origin, Context& ctx) const override {
     WEFT_TRY_VOID(check_finite(x, origin, ctx));
+    if (x.data.empty()) return quantized_on_own_grid(x, origin, ctx);
     const Columns columns(x.shape);
     std::vector<float> scale = scale_of_maximum(x, columns);
     if (po2_) scale = po2_scale(x, columns, std::move(scale), origin, ctx);
@@ -103,7 +104,7 @@ class AutoLinear final : public Function {
       codes[i] = steps_.code_of_step(step);
     }
     WEFT_TRY_VOID(check_finite(values, origin, ctx));
-    if (straight_through_.qnoise != 1.0F || scale.empty()) return quantized_on_own_grid(std::move(values), origin, ctx);
+    if (straight_through_.qnoise != 1.0F) return quantized_on_own_grid(std::move(values), origin, ctx);
     std::vector<Rational> factors;
     for (const float q : scale) factors.push_back(steps_.unit(q));
     return make_quantized(std::move(values), codes, make_scale(std::move(factors)), origin, ctx);

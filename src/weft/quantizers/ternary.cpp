@@ -58,6 +58,7 @@ class AutoTernary final : public Function {
 
   Result<Quantized> quantize(const FloatTensor& x, const Origin& origin, Context& ctx) const override {
     WEFT_TRY_VOID(check_finite(x, origin, ctx));
+    if (x.data.empty()) return quantized_on_own_grid(x, origin, ctx);
     const Columns columns(x.shape);
     std::vector<float> scale = max_abs(x, columns, x.rank() <= 1);
     for (float& s : scale) {
