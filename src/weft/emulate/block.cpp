@@ -13,6 +13,8 @@ namespace weft::emulate {
 namespace {
 
 constexpr std::align_val_t kAlignment{64};
+/// Transposing kernels may read, not use, this much behind the rows.
+constexpr std::size_t kReadAhead = 64;
 
 unsigned char* allocate(std::size_t bytes) {
   auto* p = static_cast<unsigned char*>(::operator new(bytes + 1, kAlignment));
@@ -52,7 +54,7 @@ Worker::Worker(const exact::Graph& graph, const Kernels& kernels, const Plan& pl
       codes_(codes),
       outputs_(outputs),
       scratch_(allocate(plan.scratch_bytes)),
-      rows_(allocate(plan.rows_bytes)),
+      rows_(allocate(plan.rows_bytes + kReadAhead)),
       epilogues_(plan.steps.size()),
       functions_(plan.steps.size()) {
   counters_.input_saturations.resize(graph.inputs.size());

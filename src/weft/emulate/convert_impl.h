@@ -120,67 +120,23 @@ WEFT_INLINE void write_codes(const ConvertArgs& a, const Code* code, std::int64_
   }
 }
 
-#ifdef __AVX512VNNI__
-/// Sixteen numbers at a time: scale, clip to one beyond the bounds, round to nearest even, clip and count.
-template <Layout kLayout>
-WEFT_INLINE ConvertResult convert_fast(const ConvertArgs& a) {
-  const __m512 scale = _mm512_set1_ps(static_cast<float>(a.scale));
-  const auto lo_code = static_cast<std::int32_t>(a.lo);
-  const auto hi_code = static_cast<std::int32_t>(a.hi);
-  const __m512i lo = _mm512_set1_epi32(lo_code);
-  const __m512i hi = _mm512_set1_epi32(hi_code);
-  const __m512 below = _mm512_set1_ps(static_cast<float>(lo_code - 1));
-  const __m512 above = _mm512_set1_ps(static_cast<float>(hi_code + 1));
-  const __m512i offset = _mm512_set1_epi32(a.offset);
-  constexpr int kNotFinite = 0x99;  // quiet and signalling NaN, both infinities
-  ConvertResult result;
-  std::uint32_t not_finite = 0;
-  for (std::int64_t row = 0; row < a.rows; ++row) {
-    const float* x = a.x + row * a.n;
-    unsigned char* y = a.y + row * a.y_stride;
-    for (std::int64_t i = 0; i < a.n; i += 16) {
-      const auto mask = static_cast<__mmask16>(a.n - i >= 16 ? 0xFFFF : (1 << (a.n - i)) - 1);
-      const __m512 value = _mm512_maskz_loadu_ps(mask, x + i);
-      not_finite |= _mm512_fpclass_ps_mask(value, kNotFinite);
-      const __m512 bounded = _mm512_min_ps(_mm512_max_ps(_mm512_mul_ps(value, scale), below), above);
-      const __m512i rounded = _mm512_cvt_roundps_epi32(bounded, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-      const auto outside = static_cast<__mmask16>(_mm512_mask_cmplt_epi32_mask(mask, rounded, lo) |
-                                                  _mm512_mask_cmpgt_epi32_mask(mask, rounded, hi));
-      if (outside != 0) result.saturated += static_cast<std::uint64_t>(__builtin_popcount(outside));
-      const __m512i code = _mm512_add_epi32(_mm512_min_epi32(_mm512_max_epi32(rounded, lo), hi), offset);
-      if constexpr (kLayout == Layout::Bytes) {
-        _mm_mask_storeu_epi8(y + i, mask, _mm512_cvtepi32_epi8(code));
-      } else if constexpr (kLayout == Layout::Halves) {
-        _mm256_mask_storeu_epi16(y + 2 * i, mask, _mm512_cvtepi32_epi16(code));
-      } else {
-        _mm512_mask_storeu_epi32(y + 4 * i, mask, code);
-      }
-    }
-  }
-  result.finite = not_finite == 0;
-  return result;
-}
-#endif
-
-ConvertResult convert(const ConvertArgs& args) {
+/// Rows without gaps are one long row.
+WEFT_INLINE ConvertArgs joined_rows(const ConvertArgs& args) {
   ConvertArgs a = args;
   const std::int64_t width = a.layout == Layout::Bytes    ? 1
                              : a.layout == Layout::Halves ? 2
                              : a.layout == Layout::Wide   ? 8
                                                           : 4;
   if (a.layout != Layout::Bits && a.y_stride == a.n * width) {
-    // Rows without gaps are one long row.
     a.n *= a.rows;
     a.y_stride *= a.rows;
     a.rows = 1;
   }
-#ifdef __AVX512VNNI__
-  if (a.nearest_even_in_float) {
-    if (a.layout == Layout::Bytes) return convert_fast<Layout::Bytes>(a);
-    if (a.layout == Layout::Halves) return convert_fast<Layout::Halves>(a);
-    if (a.layout == Layout::Words) return convert_fast<Layout::Words>(a);
-  }
-#endif
+  return a;
+}
+
+ConvertResult convert(const ConvertArgs& args) {
+  const ConvertArgs a = joined_rows(args);
   ConvertResult result;
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const float* x = a.x + row * a.n;
@@ -218,20 +174,9 @@ void transpose(const TransposeArgs& a) {
     return;
   }
   auto* y = static_cast<std::int32_t*>(a.y.data);
-#ifdef __AVX512VNNI__
-  const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  const __m512i at = _mm512_mullo_epi32(lane, _mm512_set1_epi32(static_cast<std::int32_t>(a.x_stride)));
-  for (int l = 0; l < a.lanes; l += 16) {
-    const unsigned char* x = a.x + l * a.x_stride;
-    for (std::int64_t u = 0; u < a.units; ++u) {
-      _mm512_storeu_si512(y + u * a.lanes + l, _mm512_i32gather_epi32(at, x + 4 * u, 1));
-    }
-  }
-#else
   for (std::int64_t u = 0; u < a.units; ++u) {
     for (int l = 0; l < a.lanes; ++l) __builtin_memcpy(y + u * a.lanes + l, a.x + l * a.x_stride + 4 * u, 4);
   }
-#endif
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ enum class RoundForm : std::uint8_t {
   Constant,  ///< y = (x + addend) >> shift
   Sign,      ///< the same with sign_addend more where x is negative, that is where x + addend < sign_at
   Even,      ///< the same with bit 0 of y cleared where x + addend has no bit of tie_mask
+  Nearest,   ///< as Even for small x: float bits(x + addend) + magic, rounded by the adder, minus magic_bits
   Compare    ///< y = base + sum over k of (x > thresholds[k] ? deltas[k] : 0)
 };
 /// Second part.
@@ -57,6 +58,8 @@ struct Epilogue {
   const std::int32_t* sign_at = nullptr;
   const std::int32_t* sign_addend = nullptr;
   const std::int32_t* tie_mask = nullptr;
+  const std::int32_t* magic = nullptr;       ///< bits of a float
+  const std::int32_t* magic_bits = nullptr;  ///< bits of the sum for y = 0
   const std::int32_t* base = nullptr;
   const std::int32_t* thresholds = nullptr;
   const std::int32_t* deltas = nullptr;

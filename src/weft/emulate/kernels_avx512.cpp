@@ -5,6 +5,7 @@
 #include "weft/emulate/convert_impl.h"
 #include "weft/emulate/lanes_impl.h"
 #include "weft/emulate/matvec_impl.h"
+#include "weft/emulate/rows_avx512.h"
 //
 #include "weft/emulate/kernel_table.h"
 
@@ -21,17 +22,20 @@ struct DotCountedBits {
   }
 };
 
-constexpr Kernels make_popcount_kernels() {
+constexpr Kernels make_avx512_kernels(bool has_vpopcntdq) {
   Kernels k = make_kernels(ByteDot::Any);
-  k.matvec[static_cast<int>(DotKind::Bits)] = matvec<DotCountedBits>;
+  if (has_vpopcntdq) k.matvec[static_cast<int>(DotKind::Bits)] = matvec<DotCountedBits>;
+  k.convert = convert_avx512;
+  k.transpose = transpose_avx512;
+  k.store = store_avx512;
   return k;
 }
 
 }  // namespace
 
 const Kernels& avx512_kernels(bool has_vpopcntdq) {
-  static constexpr Kernels kPlain = make_kernels(ByteDot::Any);
-  static constexpr Kernels kPopcount = make_popcount_kernels();
+  static constexpr Kernels kPlain = make_avx512_kernels(false);
+  static constexpr Kernels kPopcount = make_avx512_kernels(true);
   return has_vpopcntdq ? kPopcount : kPlain;
 }
 

@@ -32,6 +32,10 @@ WEFT_INLINE Vec shift_left(Vec a, Shift n) { return _mm256_sllv_epi32(a, n); }
 WEFT_INLINE Vec shift_right(Vec a, Shift n) { return _mm256_srav_epi32(a, n); }
 WEFT_INLINE Vec shift_right_unsigned(Vec a, Shift n) { return _mm256_srlv_epi32(a, n); }
 
+/// Bits of the sum of two floats given by their bits, to nearest even.
+WEFT_INLINE Vec add_floats(Vec a, Vec b) {
+  return _mm256_castps_si256(_mm256_add_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b)));
+}
 /// y with bit 0 cleared where t has no bit of `low`.
 WEFT_INLINE Vec clear_odd_at_ties(Vec y, Vec t, Vec low) {
   const Vec tie = _mm256_cmpeq_epi32(_mm256_and_si256(t, low), _mm256_setzero_si256());

@@ -31,6 +31,11 @@ WEFT_INLINE Vec shift_left(Vec a, Shift n) { return _mm512_sllv_epi32(a, n); }
 WEFT_INLINE Vec shift_right(Vec a, Shift n) { return _mm512_srav_epi32(a, n); }
 WEFT_INLINE Vec shift_right_unsigned(Vec a, Shift n) { return _mm512_srlv_epi32(a, n); }
 
+/// Bits of the sum of two floats given by their bits, to nearest even.
+WEFT_INLINE Vec add_floats(Vec a, Vec b) {
+  return _mm512_castps_si512(_mm512_add_round_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b),
+                                                 _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 /// y with bit 0 cleared where t has no bit of `low`.
 WEFT_INLINE Vec clear_odd_at_ties(Vec y, Vec t, Vec low) {
   return _mm512_mask_and_epi32(y, _mm512_testn_epi32_mask(t, low), y, _mm512_set1_epi32(-2));
@@ -64,13 +69,20 @@ WEFT_INLINE Vec pack_bytes(Vec a, Vec b, Vec c, Vec d, Vec lo, Vec hi) {
 /// Per lane the low halves of a and b.
 WEFT_INLINE Vec pack_halves(Vec a, Vec b) { return _mm512_mask_blend_epi16(0xAAAAAAAAU, a, _mm512_slli_epi32(b, 16)); }
 
+// The compiler copies sums around its builtins for these two; an operand that is read and written stays where it is.
 struct DotBytes {
   static constexpr bool kCountsUnequal = false;
-  WEFT_INLINE Vec step(Vec sum, Vec x, Vec w) { return _mm512_dpbusd_epi32(sum, x, w); }
+  WEFT_INLINE Vec step(Vec sum, Vec x, Vec w) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
+    return sum;
+  }
 };
 struct DotHalves {
   static constexpr bool kCountsUnequal = false;
-  WEFT_INLINE Vec step(Vec sum, Vec x, Vec w) { return _mm512_dpwssd_epi32(sum, x, w); }
+  WEFT_INLINE Vec step(Vec sum, Vec x, Vec w) {
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
+    return sum;
+  }
 };
 struct DotWords {
   static constexpr bool kCountsUnequal = false;

@@ -44,6 +44,11 @@ WEFT_INLINE Vec shift_left(Vec a, Shift n) { return from_bits(bits(a) << n); }
 WEFT_INLINE Vec shift_right(Vec a, Shift n) { return a >> n; }
 WEFT_INLINE Vec shift_right_unsigned(Vec a, Shift n) { return from_bits(bits(a) >> n); }
 
+/// Bits of the sum of two floats given by their bits, to nearest even.
+WEFT_INLINE Vec add_floats(Vec a, Vec b) {
+  using FloatVec = float __attribute__((vector_size(16)));
+  return reinterpret_cast<Vec>(reinterpret_cast<FloatVec>(a) + reinterpret_cast<FloatVec>(b));
+}
 /// y with bit 0 cleared where t has no bit of `low`.
 WEFT_INLINE Vec clear_odd_at_ties(Vec y, Vec t, Vec low) { return y & ~(((t & low) == 0) & 1); }
 /// a + (a < b ? c : 0).

@@ -2,6 +2,7 @@
 #include "weft/emulate/step_terms.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -68,6 +69,33 @@ Fold fold_of(const ShiftRound& f, const Range& rounded) {
   return {Fold::Kind::Other, lo, hi};
 }
 
+/// The bits of 1.5 * 2^23 plus an integer of 22 bits are a float with that integer in its low mantissa bits. Adding
+/// 1.5 * 2^(23 + shift) - 1.5 * 2^23 leaves the integer divided by 2^shift there, rounded to nearest even by the float adder:
+/// one instruction instead of three.
+void use_float_adder(EpilogueData& e, const std::vector<StepFunction>& functions, const std::vector<Range>& x) {
+  constexpr int kMantissaBits = 23;
+  constexpr std::int32_t kOne = 0x4B400000;
+  constexpr Int kReach = Int{1} << 22;
+  std::vector<std::int32_t> addend;
+  std::vector<std::int32_t> magic;
+  std::vector<std::int32_t> magic_bits;
+  for (std::size_t i = 0; i < functions.size(); ++i) {
+    const auto& f = std::get<ShiftRound>(functions[i]);
+    // What Even adds besides the half of the rounding is the offset.
+    const Int offset = Int{e.addend[i]} - round_terms(f.rounding, f.shift).addend;
+    const bool nearest_even = f.shift == 0 || round_terms(f.rounding, f.shift).even;
+    if (!nearest_even || f.shift > 20 || x[i].lo + offset <= -kReach || x[i].hi + offset >= kReach) return;
+    addend.push_back(low_bits(offset + kOne));
+    const float result = std::ldexp(1.5F, kMantissaBits + f.shift);
+    magic.push_back(std::bit_cast<std::int32_t>(result - std::ldexp(1.5F, kMantissaBits)));
+    magic_bits.push_back(std::bit_cast<std::int32_t>(result));
+  }
+  e.addend = std::move(addend);
+  e.magic = std::move(magic);
+  e.magic_bits = std::move(magic_bits);
+  e.plain.round = RoundForm::Nearest;
+}
+
 std::optional<EpilogueData> shift_epilogue(const std::vector<StepFunction>& functions, const std::vector<Range>& x,
                                            bool count, std::int32_t offset) {
   EpilogueData out;
@@ -128,6 +156,7 @@ std::optional<EpilogueData> shift_epilogue(const std::vector<StepFunction>& func
     out.hi.push_back(to_int32(folds[i].hi + offset));
     out.wrap_shift.push_back(folds[i].kind == Fold::Kind::Wrap ? 32 - f.width_bits : 0);
   }
+  if (plain.round == RoundForm::Even) use_float_adder(out, functions, x);
   return out;
 }
 
@@ -189,6 +218,8 @@ Epilogue EpilogueData::view() const {
   e.sign_at = sign_at.data();
   e.sign_addend = sign_addend.data();
   e.tie_mask = tie_mask.data();
+  e.magic = magic.data();
+  e.magic_bits = magic_bits.data();
   e.base = base.data();
   e.thresholds = thresholds.data();
   e.deltas = deltas.data();
@@ -228,7 +259,7 @@ void pad_to_tiles(EpilogueData& e, std::int64_t n_out) {
   };
   const auto thresholds = static_cast<std::size_t>(e.plain.n_thresholds);
   for (auto* values :
-       {&e.addend, &e.shift, &e.sign_at, &e.sign_addend, &e.tie_mask, &e.base, &e.lo, &e.hi, &e.wrap_shift}) {
+       {&e.addend, &e.shift, &e.sign_at, &e.sign_addend, &e.tie_mask, &e.magic, &e.magic_bits, &e.base, &e.lo, &e.hi, &e.wrap_shift}) {
     pad(*values, 1);
   }
   for (auto* values : {&e.thresholds, &e.deltas}) pad(*values, thresholds);
