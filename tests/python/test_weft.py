@@ -86,7 +86,7 @@ def test_certificate_and_inspect(model):
     words = {c["layer"]: c["word"] for c in model.certificate}
     assert {k: v for k, v in words.items() if k != "softmax" and v != "exact"} == {}
     answer = model.inspect()
-    assert answer["params"] == 64 * 16 + 16 + 16 * 16 + 16 + 16 * 10 + 10
+    assert answer["params"] == 64 * 24 + 24 + 24 * 16 + 16 + 16 * 10 + 10
     assert model.format == "keras"
     assert list(model.inputs.values()) == [(64,)]
     assert "Model" in model.configuration()
