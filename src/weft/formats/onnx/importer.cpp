@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <queue>
+#include <set>
 #include <unordered_map>
 
 #include "weft/formats/onnx/operators.h"
@@ -110,7 +111,12 @@ Result<void> Importer::find_needed() {
   if (source_.outputs().empty()) {
     return ctx_.fail(Kind::ModelMalformed, {.file = source_.file()}, "the graph has no output");
   }
+  std::set<std::string> seen;
   for (const auto& name : source_.outputs()) {
+    if (!seen.insert(name).second) {
+      return ctx_.fail(Kind::ModelMalformed, {.file = source_.file(), .tensor = name},
+                       fmt::format("graph output `{}` is declared twice", name));
+    }
     ++uses_[name];
     need(name, {.file = source_.file(), .tensor = name});
   }
@@ -185,6 +191,22 @@ Result<std::int64_t> Importer::opset_for(const NodeHead& node, const Origin& ori
   return version.value_or(kMaxOpset);
 }
 
+/// What to tell about well-known operators without a row; nullptr for the rest.
+const char* why_not(const NodeHead& node) {
+  if (node.domain.rfind("finn.custom_op.fpgadataflow", 0) == 0) {
+    return "these are hardware layers that FINN has built already; give the model from before that step";
+  }
+  if (node.op_type == "Conv" || node.op_type == "ConvTranspose")
+    return "convolutional networks are not read from ONNX yet";
+  if (node.op_type == "If" || node.op_type == "Loop" || node.op_type == "Scan") {
+    return "operators with graphs inside are not read; simplify the model before";
+  }
+  if (node.op_type == "QuantizeLinear" || node.op_type == "DequantizeLinear") {
+    return "QCDQ models are not read yet; convert them to QONNX";
+  }
+  return nullptr;
+}
+
 /// Reports every operator that has no row in the table, once with a count.
 Result<void> Importer::check_operators() {
   std::map<std::pair<std::string, std::string>, std::vector<std::size_t>> unknown;
@@ -201,6 +223,7 @@ Result<void> Importer::check_operators() {
     const NodeHead& node = source_.nodes()[rows[i].first];
     std::vector<std::string> notes;
     if (rows[i].second > 1) notes.push_back(fmt::format("{} nodes use it", rows[i].second));
+    if (const auto* reason = why_not(node)) notes.emplace_back(reason);
     const Operator* elsewhere = nullptr;
     for (const auto& row : operator_table()) {
       if (row.name == node.op_type) elsewhere = &row;

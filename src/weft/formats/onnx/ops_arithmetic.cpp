@@ -120,6 +120,14 @@ Result<Values> binary(Call& call, Binary op, const std::string& layer) {
   if (!call.has_input(0) || !call.has_input(1)) return call.fail(Kind::ModelMalformed, "an operand is missing");
   WEFT_TRY(Value second, legacy_operand(call, shape_of(call.inputs[0]).size(), shape_of(call.inputs[0])));
   call.inputs[1] = std::move(second);
+  // Pow is the one operator whose operands may differ in type.
+  if (op == Binary::Pow && call.inputs[1].constant && !call.inputs[1].constant->floating() &&
+      (call.inputs[0].dynamic || call.inputs[0].constant->floating())) {
+    Constant exponent;
+    exponent.shape = call.inputs[1].constant->shape;
+    exponent.floats = as_floats(*call.inputs[1].constant);
+    call.inputs[1] = Value(std::move(exponent));
+  }
   if (call.all_constant()) {
     WEFT_TRY(Constant folded, fold_binary(call, op, *call.inputs[0].constant, *call.inputs[1].constant));
     return Values{std::move(folded)};

@@ -99,7 +99,11 @@ Result<Values> constant_of_shape(Call& call) {
       return call.fail(Kind::ShapeMismatch, fmt::format("the shape {} has a negative extent", to_string(extents)));
   }
   WEFT_TRY_VOID(call.spend_elements(extents));
-  return Values{broadcast_to(with_shape(value, {}), extents)};
+  const auto count = static_cast<std::size_t>(element_count(extents));
+  if (value.floating()) value.floats = std::vector<float>(count, value.floats.front());
+  if (!value.floating()) value.ints = std::vector<std::int64_t>(count, value.ints.front());
+  value.shape = extents;
+  return Values{std::move(value)};
 }
 
 Result<Values> shape(Call& call) {

@@ -70,8 +70,9 @@ Result<Values> fold_batch_norm(const Call& call, const BatchNorm& bn, const Cons
   out.element = x.element;
   for (std::size_t i = 0; i < x.floats.size(); ++i) {
     const std::size_t c = i / split.inner % split.along;
-    const float normal = (x.floats[i] - bn.mean->floats[c]) / std::sqrt(bn.variance->floats[c] + bn.epsilon);
-    out.floats.push_back(normal * bn.gamma->floats[c] + bn.beta->floats[c]);
+    const float inverse = bn.gamma->floats[c] / std::sqrt(bn.variance->floats[c] + bn.epsilon);
+    const float shift = bn.mean->floats[c] * inverse;
+    out.floats.push_back(x.floats[i] * inverse + (bn.beta->floats[c] - shift));
   }
   return Values{std::move(out)};
 }
@@ -120,26 +121,34 @@ Result<Values> fold_softmax(const Call& call, const Constant& x, const Split& sp
   return Values{std::move(out)};
 }
 
-/// Positions of the k largest elements of every row, the first of equal ones first.
-Result<Constant> fold_largest(const Call& call, const Constant& x, const Split& split, std::size_t k, Shape shape) {
+struct Largest {
+  Constant positions;                ///< along the axis
+  std::vector<std::size_t> indices;  ///< into the whole tensor
+};
+
+/// The k largest elements of every row, the first of equal ones first.
+Result<Largest> fold_largest(const Call& call, const Constant& x, const Split& split, std::size_t k, Shape shape) {
   if (std::any_of(x.floats.begin(), x.floats.end(), [](float v) { return std::isnan(v); })) {
     return call.fail(Kind::ModelMalformed, "the largest of constants that hold NaN is not defined");
   }
-  Constant out;
-  out.shape = std::move(shape);
-  out.element = Element::Int64;
-  out.ints.resize(split.outer * k * split.inner);
-  const auto numbers = as_floats(x);
+  WEFT_TRY_VOID(call.spend_elements(x.shape));
+  Largest out;
+  out.positions.shape = std::move(shape);
+  out.positions.element = Element::Int64;
+  out.positions.ints.resize(split.outer * k * split.inner);
+  out.indices.resize(out.positions.ints.size());
   std::vector<std::size_t> order(split.along);
   for (std::size_t row = 0; row < split.outer * split.inner; ++row) {
     const std::size_t base = row / split.inner * split.along * split.inner + row % split.inner;
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
       if (!x.floating()) return x.ints[base + a * split.inner] > x.ints[base + b * split.inner];
-      return numbers[base + a * split.inner] > numbers[base + b * split.inner];
+      return x.floats[base + a * split.inner] > x.floats[base + b * split.inner];
     });
     for (std::size_t j = 0; j < k; ++j) {
-      out.ints[(row / split.inner * k + j) * split.inner + row % split.inner] = static_cast<std::int64_t>(order[j]);
+      const std::size_t at = (row / split.inner * k + j) * split.inner + row % split.inner;
+      out.positions.ints[at] = static_cast<std::int64_t>(order[j]);
+      out.indices[at] = base + order[j] * split.inner;
     }
   }
   return out;
@@ -281,8 +290,8 @@ Result<Values> argmax(Call& call) {
     Shape shape = full;
     shape[static_cast<std::size_t>(axis)] = 1;
     if (keepdims == 0) shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(axis));
-    WEFT_TRY(Constant indices, fold_largest(call, *call.inputs[0].constant, split, 1, std::move(shape)));
-    return Values{std::move(indices)};
+    WEFT_TRY(Largest largest, fold_largest(call, *call.inputs[0].constant, split, 1, std::move(shape)));
+    return Values{std::move(largest.positions)};
   }
   WEFT_TRY(const Dynamic x, call.dynamic_float(0));
   return largest_layer(call, x, axis, 1, keepdims != 0);
@@ -308,14 +317,15 @@ Result<Values> top_k(Call& call) {
     return call.fail(Kind::ShapeMismatch,
                      fmt::format("k is {}, the axis has {} elements", k, full[static_cast<std::size_t>(axis)]));
   }
-  // Output 0 holds the values; it stays absent, so that using it is refused.
+  // For data, output 0 (the values) stays absent, so that using it is refused.
   if (call.node.outputs.size() > 1) call.origin.tensor = call.node.outputs[1];
   if (call.inputs[0].constant) {
     Shape shape = full;
     shape[static_cast<std::size_t>(axis)] = k;
-    WEFT_TRY(Constant indices, fold_largest(call, *call.inputs[0].constant, split_at(full, axis),
-                                            static_cast<std::size_t>(k), std::move(shape)));
-    return Values{Value{}, std::move(indices)};
+    WEFT_TRY(Largest found,
+             fold_largest(call, *call.inputs[0].constant, split_at(full, axis), static_cast<std::size_t>(k), shape));
+    Constant values = pick(*call.inputs[0].constant, std::move(shape), found.indices);
+    return Values{std::move(values), std::move(found.positions)};
   }
   WEFT_TRY(const Dynamic x, call.dynamic_float(0));
   WEFT_TRY(Values indices, largest_layer(call, x, axis, k, true));

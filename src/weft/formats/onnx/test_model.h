@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,6 +42,7 @@ class TestNode {
     a->set_f(value);
     return *this;
   }
+  TestNode& attribute(const std::string& name, const char* value) { return attribute(name, std::string(value)); }
   TestNode& attribute(const std::string& name, const std::string& value) {
     auto* a = add(name, 3);
     a->set_s(value);
