@@ -365,7 +365,7 @@ bool looks_like_keras(std::string_view bytes) {
   return bytes.find("class_name") != std::string_view::npos && bytes.find("config") != std::string_view::npos;
 }
 
-bool looks_like_keras(const std::filesystem::path& path) {
+bool looks_like_keras_file(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) return false;
   std::ifstream in(path, std::ios::binary);

@@ -23,7 +23,7 @@ struct NamedBytes {
 /// True for HDF5 files, for zips with Keras 3's members and for JSON that describes Keras layers.
 bool looks_like_keras(std::string_view bytes);
 /// The same from the first and last bytes of a file; false when it cannot be read.
-bool looks_like_keras(const std::filesystem::path& path);
+bool looks_like_keras_file(const std::filesystem::path& path);
 
 /// The model in `path`, with weights from `weights` when given (a .h5 of weights or of a whole model, or .weights.h5).
 /// Every layer that cannot be imported is reported before it fails.

@@ -18,20 +18,19 @@ Keys joined(Keys a, const Keys& b) {
 
 std::string inverse_form(const LayerImport& in) { return in.keras_major >= 3 ? "div" : "rsqrt"; }
 
-/// Quantizers of kernel and bias. Only the kernel's is promoted to auto_po2.
-void set_dense_quantizers(LayerImport& in) {
-  if (auto spec = read_quantizer(in.config, "kernel_quantizer")) {
-    promote_kernel_quantizer(*spec);
-    in.node.parameters["kernel"].quantizer = std::move(spec);
-  }
-  if (auto spec = read_quantizer(in.config, "bias_quantizer"); spec && in.config.flag("use_bias", true)) {
-    in.node.parameters["bias"].quantizer = std::move(spec);
-  }
+/// Only kernel quantizers are promoted to auto_po2, bias quantizers never.
+void set_kernel_quantizer(LayerImport& in) {
+  auto spec = read_quantizer(in.config, "kernel_quantizer");
+  if (!spec) return;
+  promote_kernel_quantizer(*spec);
+  in.node.parameters["kernel"].quantizer = std::move(spec);
 }
 
 void import_dense(LayerImport& in) {
   take_dense_weights(in);
-  set_dense_quantizers(in);
+  set_kernel_quantizer(in);
+  auto bias = read_quantizer(in.config, "bias_quantizer");
+  if (bias && in.config.flag("use_bias", true)) in.node.parameters["bias"].quantizer = std::move(bias);
   set_activation(in, true);
 }
 
@@ -39,15 +38,18 @@ void import_dense_batchnorm(LayerImport& in) {
   in.node.attributes["epsilon"] = in.config.number("epsilon", 1e-3);
   in.node.attributes["inverse"] = inverse_form(in);
   take_dense_weights(in);
-  set_dense_quantizers(in);
+  set_kernel_quantizer(in);
+  const auto units = in.config.integer("units", 1);
+  // Without a bias the layer folds a zero, and the folded bias is quantized all the same.
+  if (!in.config.flag("use_bias", true) && in.config.ok())
+    in.node.parameters["bias"].values = FloatTensor(Shape{units});
+  if (auto spec = read_quantizer(in.config, "bias_quantizer")) in.node.parameters["bias"].quantizer = std::move(spec);
   const auto channels = batch_norm_channels(in, in.output);
-  take_batch_norm_weights(in, channels == -1 ? in.config.integer("units", 1) : channels);
+  take_batch_norm_weights(in, channels == -1 ? units : channels);
   const auto mode = in.config.text("folding_mode", "ema_stats_folding");
   if (mode != "ema_stats_folding" && mode != "batch_stats_folding") {
     in.config.fail(Kind::AttributeUnsupported, fmt::format("`folding_mode` is `{}`", mode));
   }
-  // The folded bias takes the bias quantizer also when the layer has no bias of its own.
-  if (auto spec = read_quantizer(in.config, "bias_quantizer")) in.node.parameters["bias"].quantizer = std::move(spec);
   set_activation(in, true);
 }
 
