@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <map>
 
@@ -203,8 +202,7 @@ class Planner {
     }
     if (same.size() + odd.size() > 1 && depth_of(coefficients, false) < depth_) {
       // The sum once; constants behind it.
-      int latest = depth_ - 1;
-      push_row(coefficients, 0, uses, latest);
+      push_row(coefficients, 0, uses, depth_ - 1);
       return;
     }
     for (auto& [constant, members] : same) push_row(coefficients, constant, std::move(members), depth_);

@@ -40,8 +40,13 @@ struct Symbol {
   std::vector<Occurrence> where;  ///< by row, then shift
 };
 
+/// The digits of one row whose symbols belong to one block; patterns never leave a block.
 struct SharedRow {
   std::vector<Digit> digits;
+};
+
+/// What a whole row may still grow by.
+struct Depth {
   KraftBudget budget{0};
   std::int64_t slack = 0;
 };
@@ -143,21 +148,23 @@ class Sharer {
     std::sort(nodes.begin(), nodes.end());
     nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
     for (const std::int32_t node : nodes) add_symbol({node, 0, false});
-    rows_.resize(rows_out_.size());
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
-      SharedRow& row = rows_[r];
-      row.budget = KraftBudget(rows_out_[r].depth);
+    choose_blocks();
+    rows_.resize(rows_out_.size() * static_cast<std::size_t>(blocks_));
+    depths_.resize(rows_out_.size());
+    for (std::size_t r = 0; r < rows_out_.size(); ++r) {
+      Depth& depth = depths_[r];
+      depth.budget = KraftBudget(rows_out_[r].depth);
       std::uint64_t used = rows_out_[r].reserved;
       for (const Term& term : rows_out_[r].terms) {
         const auto symbol =
             static_cast<std::int32_t>(std::lower_bound(nodes.begin(), nodes.end(), term.operand) - nodes.begin());
-        row.digits.push_back({symbol, static_cast<std::int16_t>(term.shift), term.negate});
-        used += row.budget.weight(symbols_[static_cast<std::size_t>(symbol)].slot);
+        const auto row = static_cast<std::int32_t>(r) * blocks_ + symbol_of(symbol).block;
+        const Digit digit{symbol, static_cast<std::int16_t>(term.shift), term.negate};
+        rows_[static_cast<std::size_t>(row)].digits.push_back(digit);
+        symbol_of(symbol).where.push_back({row, digit.shift, digit.negative});
+        used += depth.budget.weight(symbol_of(symbol).slot);
       }
-      row.slack = static_cast<std::int64_t>(row.budget.capacity()) - static_cast<std::int64_t>(used);
-      for (const Digit& digit : row.digits) {
-        symbol_of(digit.symbol).where.push_back({static_cast<std::int32_t>(r), digit.shift, digit.negative});
-      }
+      depth.slack = static_cast<std::int64_t>(depth.budget.capacity()) - static_cast<std::int64_t>(used);
     }
     for (Symbol& symbol : symbols_) {
       std::sort(symbol.where.begin(), symbol.where.end(),
@@ -166,15 +173,17 @@ class Sharer {
   }
 
   void store() {
+    for (Row& row : rows_out_) row.terms.clear();
     for (std::size_t r = 0; r < rows_.size(); ++r) {
-      rows_out_[r].terms.clear();
       for (const Digit& digit : rows_[r].digits) {
         const Term& base = symbols_[static_cast<std::size_t>(digit.symbol)].term;
-        rows_out_[r].terms.push_back({base.operand, base.shift + digit.shift, base.negate != digit.negative});
+        rows_out_[r / static_cast<std::size_t>(blocks_)].terms.push_back(
+            {base.operand, base.shift + digit.shift, base.negate != digit.negative});
       }
     }
   }
 
+  Depth& depth_of(std::int32_t row) { return depths_[static_cast<std::size_t>(row / blocks_)]; }
   Symbol& symbol_of(std::int32_t index) { return symbols_[static_cast<std::size_t>(index)]; }
 
   std::int32_t add_symbol(const Term& term) {
@@ -226,82 +235,49 @@ class Sharer {
     return static_cast<std::uint32_t>(std::clamp(score * 16.0, 1.0, 4.0e6));
   }
 
+  /// Each symbol against itself and the later ones, along its rows, so that the work follows the digits and not the
+  /// symbols.
   void count_initial() {
-    choose_blocks();
-    // One symbol against all later ones of its block, row by row; only patterns seen twice are stored.
-    std::vector<std::vector<std::int32_t>> members;
-    for (std::size_t s = 0; s < symbols_.size(); ++s) {
-      const auto block = static_cast<std::size_t>(symbols_[s].block);
-      if (block >= members.size()) members.resize(block + 1);
-      members[block].push_back(static_cast<std::int32_t>(s));
-    }
-    for (const auto& block : members) {
-      for (std::size_t i = 0; i < block.size(); ++i) {
-        for (std::size_t j = i; j < block.size(); ++j) count_pair(block[i], block[j]);
-      }
-    }
+    const auto count = static_cast<std::int32_t>(symbols_.size());
+    for (std::int32_t s = 0; s < count; ++s) count_pairs_of(s, [s](std::int32_t other) { return other > s; });
   }
 
   /// Blocks of consecutive symbols so that the number of possible patterns stays below the limit.
   void choose_blocks() {
-    double occurrences = 0.0;
-    for (const SharedRow& row : rows_)
-      occurrences += static_cast<double>(row.digits.size()) * static_cast<double>(row.digits.size()) / 2;
-    double spread = 0.0;  // distinct (shift, sign) combinations of a pair, at most
-    for (const Symbol& symbol : symbols_) {
-      int lo = 0;
-      int hi = 0;
-      if (!symbol.where.empty()) {
-        lo = hi = symbol.where.front().shift;
-        for (const Occurrence& at : symbol.where) {
-          lo = std::min<int>(lo, at.shift);
-          hi = std::max<int>(hi, at.shift);
-        }
+    double pairs = 0.0;
+    int lo = 0;
+    int hi = 0;
+    for (const Row& row : rows_out_) {
+      pairs += static_cast<double>(row.terms.size()) * static_cast<double>(row.terms.size()) / 2;
+      for (const Term& term : row.terms) {
+        lo = std::min(lo, term.shift);
+        hi = std::max(hi, term.shift);
       }
-      spread = std::max(spread, 4.0 * (hi - lo) + 2.0);
     }
+    const double spread = 4.0 * (hi - lo) + 2.0;  // (relative shift, sign) of a pair of symbols, at most
     const auto n = static_cast<double>(symbols_.size());
-    const double patterns = std::min(occurrences / 2, n * n / 2 * spread);
-    const double blocks = std::ceil(patterns / static_cast<double>(options_.max_patterns));
-    if (blocks <= 1.0) return;
-    const double size = std::max(1.0, std::ceil(n / blocks));
-    for (std::size_t s = 0; s < symbols_.size(); ++s)
+    const double patterns = std::min(pairs / 2, n * n / 2 * spread);
+    const double wanted = std::ceil(patterns / static_cast<double>(options_.max_patterns));
+    if (wanted <= 1.0) return;
+    const double size = std::max(1.0, std::ceil(n / wanted));
+    for (std::size_t s = 0; s < symbols_.size(); ++s) {
       symbols_[s].block = static_cast<std::int32_t>(static_cast<double>(s) / size);
+      blocks_ = symbols_[s].block + 1;
+    }
   }
 
-  void count_pair(std::int32_t first, std::int32_t second) {
-    const auto& a = symbols_[static_cast<std::size_t>(first)].where;
-    const auto& b = symbols_[static_cast<std::size_t>(second)].where;
-    std::size_t ja = 0;
-    std::size_t jb = 0;
-    while (ja < a.size() && jb < b.size()) {
-      if (a[ja].row != b[jb].row) {
-        if (a[ja].row < b[jb].row)
-          ++ja;
-        else
-          ++jb;
-        continue;
+  /// Offers the patterns of one symbol that are seen twice; other symbols only where `wanted`.
+  template <class Wanted>
+  void count_pairs_of(std::int32_t symbol, const Wanted& wanted) {
+    for (const Occurrence& at : symbol_of(symbol).where) {
+      const Digit mine{symbol, at.shift, at.negative};
+      for (const Digit& other : rows_[static_cast<std::size_t>(at.row)].digits) {
+        if (other.symbol == symbol ? other.shift > mine.shift : wanted(other.symbol)) scratch_.add(key_of(mine, other));
       }
-      const std::int32_t row = a[ja].row;
-      std::size_t end_a = ja;
-      std::size_t end_b = jb;
-      while (end_a < a.size() && a[end_a].row == row) ++end_a;
-      while (end_b < b.size() && b[end_b].row == row) ++end_b;
-      for (std::size_t x = ja; x < end_a; ++x) {
-        for (std::size_t y = first == second ? x + 1 : jb; y < end_b; ++y) {
-          const int place = (b[y].shift - a[x].shift + kShiftOffset) * 2 + (a[x].negative != b[y].negative ? 1 : 0);
-          if (pair_counts_[static_cast<std::size_t>(place)]++ == 0) touched_.push_back(place);
-        }
-      }
-      ja = end_a;
-      jb = end_b;
     }
-    for (const int place : touched_) {
-      const std::uint32_t count = pair_counts_[static_cast<std::size_t>(place)];
-      pair_counts_[static_cast<std::size_t>(place)] = 0;
-      if (count >= 2) offer(Pattern{first, second, place / 2 - kShiftOffset, (place & 1) != 0}.key(), count);
-    }
-    touched_.clear();
+    scratch_.drain([&](std::uint64_t key, std::uint32_t count) {
+      if (count >= 2) offer(key, count);
+    });
   }
 
   void offer(std::uint64_t key, std::uint32_t count) {
@@ -331,8 +307,8 @@ class Sharer {
       if (same && (taken_[j] || i == j)) continue;
       if (x.row != row) {
         row = x.row;
-        slack = rows_[static_cast<std::size_t>(row)].slack;
-        growth = rows_[static_cast<std::size_t>(row)].budget.growth(a.slot, b.slot);
+        slack = depth_of(row).slack;
+        growth = depth_of(row).budget.growth(a.slot, b.slot);
       }
       if (growth > slack) continue;
       slack -= growth;
@@ -373,10 +349,11 @@ class Sharer {
       Occurrence& x = symbol_of(pattern.first).where[i];
       Occurrence& y = symbol_of(pattern.second).where[j];
       SharedRow& row = rows_[static_cast<std::size_t>(x.row)];
-      row.slack -= row.budget.growth(slot_a, slot_b);
+      Depth& depth = depth_of(x.row);
+      depth.slack -= depth.budget.growth(slot_a, slot_b);
       const Digit digit_x{pattern.first, x.shift, x.negative};
       const Digit digit_y{pattern.second, y.shift, y.negative};
-      remove(row, digit_x, digit_y, block);
+      remove(row, digit_x, digit_y);
       const Digit digit{fresh, static_cast<std::int16_t>(x.shift + base), x.negative != flip};
       row.digits.push_back(digit);
       created.push_back({x.row, digit.shift, digit.negative});
@@ -387,12 +364,12 @@ class Sharer {
     std::erase_if(symbol_of(pattern.second).where, gone);
     symbol_of(fresh).where = std::move(created);
     table_.erase(key);
-    count_new(fresh, block);
+    count_pairs_of(fresh, [](std::int32_t) { return true; });
     // Occurrences may remain (overlapping or too deep ones); what is left is not worth a second node.
   }
 
   /// Takes two digits out of a row and their pairs out of the table.
-  void remove(SharedRow& row, const Digit& x, const Digit& y, std::int32_t block) {
+  void remove(SharedRow& row, const Digit& x, const Digit& y) {
     keys_.clear();
     std::size_t kept = 0;
     for (std::size_t d = 0; d < row.digits.size(); ++d) {
@@ -401,7 +378,6 @@ class Sharer {
       const bool is_y = digit.symbol == y.symbol && digit.shift == y.shift;
       if (is_x || is_y) continue;
       row.digits[kept++] = digit;
-      if (symbols_[static_cast<std::size_t>(digit.symbol)].block != block) continue;
       keys_.push_back(key_of(x, digit));
       keys_.push_back(key_of(y, digit));
     }
@@ -413,36 +389,19 @@ class Sharer {
     }
   }
 
-  void count_new(std::int32_t fresh, std::int32_t block) {
-    for (const Occurrence& at : symbol_of(fresh).where) {
-      const Digit mine{fresh, at.shift, at.negative};
-      for (const Digit& other : rows_[static_cast<std::size_t>(at.row)].digits) {
-        if (other.symbol == fresh) {
-          if (other.shift > mine.shift) scratch_.add(key_of(mine, other));
-        } else if (symbols_[static_cast<std::size_t>(other.symbol)].block == block) {
-          scratch_.add(key_of(mine, other));
-        }
-      }
-    }
-    scratch_.drain([&](std::uint64_t key, std::uint32_t count) {
-      if (count >= 2) offer(key, count);
-    });
-  }
-
-  static constexpr int kShiftOffset = 256;
   AdderGraph& graph_;
   std::vector<Row>& rows_out_;
   const SharingOptions& options_;
   std::vector<Symbol> symbols_;
-  std::vector<SharedRow> rows_;
+  std::vector<SharedRow> rows_;  ///< row * blocks_ + block
+  std::vector<Depth> depths_;    ///< by row
+  std::int32_t blocks_ = 1;
   PatternTable table_;
   BucketQueue queue_;
   Scratch scratch_;
   std::vector<std::pair<std::size_t, std::size_t>> matches_;
   std::vector<bool> taken_;
   std::vector<std::uint64_t> keys_;
-  std::vector<std::uint32_t> pair_counts_ = std::vector<std::uint32_t>(4 * kShiftOffset, 0);
-  std::vector<int> touched_;
 };
 
 }  // namespace
