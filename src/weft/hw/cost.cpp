@@ -61,20 +61,7 @@ double sum_lut(const Netlist& netlist, const Cell& cell) {
 
 }  // namespace
 
-int free_bits(const Netlist& netlist, const Cell& cell) {
-  if (cell.terms.size() != 2) return 0;
-  const Term& a = cell.terms[0];
-  const Term& b = cell.terms[1];
-  const Term& low = a.shift <= b.shift ? a : b;
-  const Term& high = a.shift <= b.shift ? b : a;
-  if (low.negate) return 0;
-  int shift = high.shift;
-  const Cell& constant = netlist.at(high.net);
-  if (constant.op == Op::Constant && constant.constant != 0) shift += fixed::trailing_zeros(constant.constant);
-  return std::min(shift, cell.width_bits - 1);
-}
-
-int chain_bits(const Netlist& netlist, const Cell& cell) { return cell.width_bits - free_bits(netlist, cell); }
+int chain_bits(const Netlist& netlist, const Cell& cell) { return cell.width_bits - sum_free_bits(netlist, cell); }
 
 double compare_lut(int width_bits, Int threshold, const Family& family) {
   const int bits = compare_bits(width_bits, threshold);

@@ -14,8 +14,6 @@ namespace weft::hw {
 
 /// Bits of the carry chain of a two-term sum: those above the low bits that are copies of one operand.
 int chain_bits(const netlist::Netlist& netlist, const netlist::Cell& cell);
-/// The low bits that are copies of one operand.
-int free_bits(const netlist::Netlist& netlist, const netlist::Cell& cell);
 
 /// Delay in picoseconds, routing included; 0 for wiring. Whole numbers.
 double delay_ps(const netlist::Netlist& netlist, const netlist::Cell& cell, const Family& family);

@@ -9,6 +9,7 @@
 #include "weft/hw/design.h"
 #include "weft/hw/lowering.h"
 #include "weft/netlist/builder.h"
+#include "weft/netlist/register_count.h"
 #include "weft/netlist/verilog_tree.h"
 
 namespace weft::hw {
@@ -68,7 +69,7 @@ double choose_stage(const Netlist& netlist, const std::vector<double>& delays, c
 
 void sum_up(Design& design) {
   const Netlist& netlist = design.netlist;
-  const std::vector<int> depth = netlist::register_depths(netlist, design.pipeline);
+  const auto registers = netlist::count_registers(netlist, design.pipeline, design.family.has_shift_luts);
   std::map<std::uint32_t, LayerPlan> layers;
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
     const Cell& cell = netlist.cells[i];
@@ -81,7 +82,8 @@ void sum_up(Design& design) {
       layer.first_stage = layer.last_stage = stage;
     }
     Resources cost = cell_cost(netlist, cell, design.family);
-    cost.ff = static_cast<double>(depth[i]) * cell.width_bits;
+    cost.ff = static_cast<double>(registers.flip_flops[i]);
+    cost.lut += static_cast<double>(registers.shift_luts[i]);
     layer.first_stage = std::min(layer.first_stage, stage);
     layer.last_stage = std::max(layer.last_stage, stage);
     if (cell.op == Op::Sum) ++layer.adders;

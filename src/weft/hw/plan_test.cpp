@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "weft/emulate/emulator.h"
 #include "weft/exact/random_graph.h"
 #include "weft/hw/cost.h"
@@ -54,6 +57,253 @@ TEST(Plan, RandomGraphsEqualThePlainExecutor) {
       ADD_FAILURE() << exact::to_text(graph);
       return;
     }
+  }
+}
+
+/// input -> one primitive -> output, all elements over the same input range.
+Graph requant_graph(const fixed::Range& range, const fixed::StepFunction& function) {
+  Graph graph;
+  graph.name = "requant";
+  exact::Value input;
+  input.name = "x";
+  input.shape = {1};
+  input.ranges = {range};
+  exact::Value output;
+  output.name = "y";
+  output.shape = {1};
+  output.ranges = {fixed::range_of(function, range)};
+  output.primitive = exact::Requant{exact::ValueId{0}, {function}};
+  graph.values = {input, output};
+  graph.inputs = {{"x", exact::ValueId{0}, {}, "option"}};
+  graph.outputs = {{"y", exact::ValueId{1}, {}}};
+  return graph;
+}
+
+/// Runs every code of the range through the plan of the step function; says how many cells of `op` it has.
+int expect_all_codes(const fixed::Range& range, const fixed::StepFunction& function, netlist::Op op) {
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  const Graph graph = requant_graph(range, function);
+  const auto design = plan(graph, {}, ctx);
+  if (!design.ok()) {
+    ADD_FAILURE() << "no plan for " << fixed::to_string(function);
+    return -1;
+  }
+  EXPECT_EQ(netlist::verify(design->netlist), "");
+  const Int step = Int{1} << range.step_log2;
+  for (Int x = range.lo; x <= range.hi; x += step) {
+    const Int got = run_netlist(*design, {{x}})[0][0];
+    if (got != fixed::evaluate(function, x)) {
+      ADD_FAILURE() << fixed::to_string(function) << " of " << fixed::to_string(x) << " is " << fixed::to_string(got);
+      return -1;
+    }
+  }
+  return static_cast<int>(std::count_if(design->netlist.cells.begin(), design->netlist.cells.end(),
+                                        [&](const netlist::Cell& cell) { return cell.op == op; }));
+}
+
+TEST(Requant, EveryRoundingAndOverflowIsExact) {
+  using fixed::Overflow;
+  using fixed::Rounding;
+  for (const fixed::Range& range : {fixed::Range{-71, 70, 0}, fixed::Range{0, 90, 0}, fixed::Range{-80, -3, 0},
+                                    fixed::Range{-96, 96, 2}, fixed::Range{-2000, 2000, 3}}) {
+    for (int r = 0; r <= static_cast<int>(Rounding::Up); ++r) {
+      for (int o = 0; o <= static_cast<int>(Overflow::WrapSm); ++o) {
+        for (int shift = -2; shift <= 5; ++shift) {
+          for (const int width : {1, 4, 12}) {
+            for (const bool is_signed : {false, true}) {
+              for (const int bits : {0, 1, 3}) {
+                const auto overflow = static_cast<Overflow>(o);
+                const bool wraps = overflow == Overflow::Wrap || overflow == Overflow::WrapSm;
+                if (bits > 0 && (!wraps || bits > width)) continue;
+                fixed::ShiftRound f;
+                f.shift = shift;
+                f.rounding = static_cast<Rounding>(r);
+                f.overflow = overflow;
+                f.width_bits = width;
+                f.is_signed = is_signed;
+                f.saturation_bits = bits;
+                f.hi = (Int{1} << (width - (is_signed ? 1 : 0))) - 1;
+                f.lo = is_signed ? -f.hi - 1 : 0;
+                if (!fixed::is_valid(f)) continue;
+                expect_all_codes(range, f, netlist::Op::Sum);
+                ASSERT_FALSE(HasFailure());
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// Breakpoints every `step` codes or so, values by `value`.
+template <class F>
+fixed::Pieces pieces_with(Int lo, Int hi, int count, const F& value) {
+  fixed::Pieces pieces;
+  pieces.values.push_back(value(0));
+  for (int i = 1; i < count; ++i) {
+    pieces.breakpoints.push_back(lo + (hi - lo) * i / count + (i * 7) % 5);
+    pieces.values.push_back(value(i));
+  }
+  return pieces;
+}
+
+TEST(Requant, StepFunctionsTakeEveryForm) {
+  using netlist::Op;
+  // A sign is a bit, three levels are two comparators.
+  EXPECT_EQ(expect_all_codes({-50, 50, 0}, fixed::Pieces{{3}, {-1, 1}}, Op::AtLeast), 1);
+  EXPECT_EQ(expect_all_codes({-50, 50, 0}, fixed::Pieces{{-9, 8}, {-1, 0, 1}}, Op::AtLeast), 2);
+  EXPECT_EQ(expect_all_codes({-50, 50, 0}, fixed::Pieces{{-9, 8}, {5, -3, 100}}, Op::AtLeast), 2);
+  // Narrow inputs become tables, few steps of wide ones comparators, many steps a search.
+  const auto irregular = [](int i) { return Int{i} * i % 23 - 7; };
+  EXPECT_EQ(expect_all_codes({-16, 15, 0}, pieces_with(-16, 15, 6, irregular), Op::AtLeast), 0);
+  EXPECT_EQ(expect_all_codes({-3000, 3000, 0}, pieces_with(-3000, 3000, 12, irregular), Op::AtLeast), 11);
+  EXPECT_GT(expect_all_codes({-3000, 3000, 0}, pieces_with(-3000, 3000, 200, irregular), Op::AtLeastNet), 0);
+  const auto stairs = [](int i) { return Int{i} - 40; };
+  EXPECT_GT(expect_all_codes({-3000, 3000, 0}, pieces_with(-3000, 3000, 150, stairs), Op::AtLeastNet), 0);
+  // A staircase of slope 3/64 is a multiplication.
+  fixed::Pieces slope;
+  slope.values.push_back(-141);
+  for (Int y = -140; y <= 140; ++y) {
+    slope.breakpoints.push_back(-fixed::floor_div(-64 * y, 3));
+    slope.values.push_back(y);
+  }
+  EXPECT_EQ(expect_all_codes({-3000, 3000, 0}, slope, Op::AtLeastNet), 0);
+  // Odd multiples are a narrower code and an offset.
+  EXPECT_EQ(expect_all_codes({-5000, 5000, 0}, fixed::Pieces{{-40, -10, 0, 9, 33}, {-6, -2, 2, 6, 10, 14}}, Op::Sum), 1);
+}
+
+/// One dense layer of random 4-bit weights and a clipped ReLU behind it, then another layer.
+Graph dense_graph(std::int64_t n_in, std::int64_t n_hidden, std::int64_t n_out, bool bipolar) {
+  exact::Random random(7);
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  Graph graph;
+  graph.name = "dense";
+  const auto add = [&](const std::string& name, Shape shape, exact::Primitive primitive) {
+    exact::Value value;
+    value.name = name;
+    value.shape = std::move(shape);
+    value.primitive = std::move(primitive);
+    if (std::holds_alternative<exact::Input>(value.primitive)) {
+      value.ranges.assign(static_cast<std::size_t>(n_in), bipolar ? fixed::Range{-1, 1, 0} : fixed::Range{0, 63, 0});
+    } else {
+      value.ranges = *exact::infer_ranges(graph, value, ctx);
+    }
+    graph.values.push_back(std::move(value));
+    return exact::ValueId{static_cast<std::uint32_t>(graph.values.size() - 1)};
+  };
+  const auto matvec = [&](exact::ValueId x, std::int64_t n, std::int64_t m) {
+    exact::MatVec p;
+    p.x = x;
+    p.n_in = n;
+    p.n_out = m;
+    for (std::int64_t i = 0; i < n * m; ++i)
+      p.weights.push_back(bipolar ? random.between(0, 1) * 2 - 1 : random.between(-8, 7));
+    for (std::int64_t o = 0; o < m; ++o) p.bias.push_back(random.between(-20, 20));
+    return p;
+  };
+  const auto x = add("x", {n_in}, exact::Input{});
+  graph.inputs = {{"x", x, {}, "option"}};
+  if (bipolar) graph.inputs[0].conversion.form = exact::InputConversion::Form::Bipolar;
+  const auto sums = add("fc1", {n_hidden}, matvec(x, n_in, n_hidden));
+  fixed::StepFunction activation = fixed::ShiftRound{.shift = 4, .lo = 0, .hi = 63};
+  if (bipolar) activation = fixed::Pieces{{0}, {-1, 1}};
+  const auto hidden = add("act1", {n_hidden}, exact::Requant{sums, {activation}});
+  const auto y = add("fc2", {n_out}, matvec(hidden, n_hidden, n_out));
+  graph.outputs = {{"y", y, {}}};
+  return graph;
+}
+
+TEST(Plan, DenseLayersEqualThePlainExecutor) {
+  for (const double clock : {1.0, 2.5, 5.0, 100.0})
+    expect_equal(dense_graph(12, 9, 4, false), {.clock_ns = clock}, 1, 40);
+  expect_equal(dense_graph(40, 17, 5, true), {}, 2, 40);
+}
+
+TEST(Plan, BipolarCodesAreSingleBits) {
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  const auto design = plan(dense_graph(40, 17, 5, true), {.clock_ns = 1.0}, ctx);
+  ASSERT_TRUE(design.ok());
+  for (const auto& cell : design->netlist.cells) {
+    const std::string& module = design->netlist.modules[cell.module].name;
+    EXPECT_TRUE(module != "act1" || cell.op == netlist::Op::AtLeast);
+    EXPECT_TRUE(module != "x" || cell.op == netlist::Op::Input || cell.width_bits == 1);
+  }
+}
+
+TEST(Plan, RoundingAndBiasCostNoAdderOfTheirOwn) {
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  const auto design = plan(dense_graph(12, 9, 4, false), {}, ctx);
+  ASSERT_TRUE(design.ok());
+  for (const auto& cell : design->netlist.cells) {
+    EXPECT_TRUE(design->netlist.modules[cell.module].name != "act1" || cell.op != netlist::Op::Sum);
+  }
+}
+
+TEST(Plan, LatencyFollowsFromTheOptions) {
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  const Graph graph = dense_graph(12, 9, 4, false);
+  const auto latency = [&](const PlanOptions& options) { return plan(graph, options, ctx)->latency_cycles; };
+  EXPECT_EQ(latency({.clock_ns = 1000.0}), 1);
+  EXPECT_EQ(latency({.clock_ns = 1000.0, .register_outputs = false}), 0);
+  EXPECT_EQ(latency({.clock_ns = 1000.0, .register_inputs = true}), 2);
+  const int fast = latency({.clock_ns = 1.2});
+  const int slow = latency({.clock_ns = 5.0});
+  EXPECT_GT(fast, slow);
+  EXPECT_GE(slow, 2);
+  // A bound below what the clock asks for stretches the period, just as far as needed.
+  const auto bounded = plan(graph, {.clock_ns = 1.2, .max_latency_cycles = 3}, ctx);
+  ASSERT_TRUE(bounded.ok());
+  EXPECT_EQ(bounded->latency_cycles, 3);
+  EXPECT_GT(bounded->period_ns, 1.2);
+  EXPECT_GT(latency({.clock_ns = bounded->period_ns * 0.98}), 3);
+  EXPECT_EQ(latency({.clock_ns = bounded->period_ns * 1.001}), 3);
+  // Every period predicted is one that was asked for.
+  EXPECT_LE(plan(graph, {.clock_ns = 2.5}, ctx)->period_ns, 2.5);
+}
+
+TEST(Plan, ReportsWhatCannotBe) {
+  const Graph graph = dense_graph(4, 3, 2, false);
+  const auto kind_of = [&](const PlanOptions& options) {
+    diag::Engine engine;
+    Context ctx{.diag = engine};
+    EXPECT_FALSE(plan(graph, options, ctx).ok());
+    return engine.all().empty() ? Kind::Info : engine.all().back().kind;
+  };
+  EXPECT_EQ(kind_of({.clock_ns = -1.0}), Kind::ConfigInvalid);
+  EXPECT_EQ(kind_of({.clock_ns = std::numeric_limits<double>::quiet_NaN()}), Kind::ConfigInvalid);
+  EXPECT_EQ(kind_of({.max_latency_cycles = 0}), Kind::DoesNotFit);
+  EXPECT_EQ(kind_of({.part = "xc9z999"}), Kind::TargetUnknown);
+}
+
+TEST(Plan, IsDeterministic) {
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  const Graph graph = exact::random_graph(5, {.dense_layers = 2});
+  const auto a = plan(graph, {.clock_ns = 2.0}, ctx);
+  const auto b = plan(graph, {.clock_ns = 2.0}, ctx);
+  EXPECT_EQ(netlist::dump(a->netlist), netlist::dump(b->netlist));
+  EXPECT_EQ(a->pipeline.stage, b->pipeline.stage);
+}
+
+TEST(Targets, AreFoundByTheNamesPeopleUse) {
+  EXPECT_EQ(find_part("xcvu9p")->name, "xcvu9p-flga2104-2L-e");
+  EXPECT_EQ(find_part("XCVU9P-FLGA2104-2L-E")->name, "xcvu9p-flga2104-2L-e");
+  EXPECT_EQ(find_part("xcvu9p-flgb2104-2-i")->lut, 1182240);  // another package of a known device
+  EXPECT_EQ(find_part("xc7z020")->name, "xc7z020clg400-1");
+  EXPECT_EQ(find_part("lfe5u-25f")->family, "ecp5");
+  EXPECT_FALSE(find_part("xc7z").has_value());
+  EXPECT_FALSE(find_part("").has_value());
+  for (const Part& part : parts()) {
+    EXPECT_TRUE(find_family(part.family).has_value()) << part.name;
+    EXPECT_GT(part.lut, 0) << part.name;
+    EXPECT_GE(part.ff, part.lut) << part.name;
+    EXPECT_EQ(find_part(part.name)->name, part.name);
   }
 }
 

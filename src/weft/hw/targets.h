@@ -24,6 +24,7 @@ struct Family {
   double multiplier_ps = 0;    ///< DSP block, combinational; 0 when the family has none
   double uncertainty = 0.125;  ///< share of the period kept free
   bool has_dsp = false;
+  bool has_shift_luts = false;  ///< long register chains become LUTs (SRL)
 };
 
 struct Part {

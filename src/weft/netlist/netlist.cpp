@@ -169,6 +169,18 @@ std::string_view to_string(Op op) { return kOps[static_cast<std::size_t>(op)].na
 
 int width_of(const fixed::Range& range) { return fixed::width_bits(range.lo, range.hi, range.lo < 0); }
 
+int sum_free_bits(const Netlist& netlist, const Cell& cell) {
+  if (cell.op != Op::Sum || cell.terms.size() != 2) return 0;
+  const bool first_is_low = cell.terms[0].shift <= cell.terms[1].shift;
+  const Term& low = cell.terms[first_is_low ? 0 : 1];
+  const Term& high = cell.terms[first_is_low ? 1 : 0];
+  if (low.negate) return 0;
+  int shift = high.shift;
+  const Cell& constant = netlist.at(high.net);
+  if (constant.op == Op::Constant && constant.constant != 0) shift += fixed::trailing_zeros(constant.constant);
+  return std::min(shift, cell.width_bits - 1);
+}
+
 std::string verify(const Netlist& netlist) {
   std::set<std::string> module_names;
   for (const Module& module : netlist.modules) {

@@ -92,6 +92,9 @@ struct Netlist {
 /// Bits of a result of this range.
 int width_of(const fixed::Range& range);
 
+/// Low bits of a two-term sum that are copies of the term that reaches lower; the carry chain starts above them.
+int sum_free_bits(const Netlist& netlist, const Cell& cell);
+
 /// Empty when order, operand counts, widths, ranges, tables and names are sound, else what is wrong.
 std::string verify(const Netlist& netlist);
 

@@ -7,7 +7,6 @@
 #include <tuple>
 
 #include "weft/backends/verilog/circuit.h"
-#include "weft/hw/cost.h"
 
 // All nets are unsigned vectors; signs are extended by hand, so that no rule of Verilog's mixed-sign expressions
 // applies and synthesis sees adders of exactly the width that is needed. An adder that reads another adder directly
@@ -309,13 +308,14 @@ class ModulePrinter {
     const Term& b = cell.terms[swap ? 0 : 1];
     const Operand xa = operand(a.net, index);
     const Operand xb = operand(b.net, index);
-    const int free = hw::free_bits(netlist_, cell);
+    const int free = sum_free_bits(netlist_, cell);
     const int h = w - free;
     const Expr ea = field(xa, a.shift, free, h);
     const Expr eb = field(xb, b.shift, free, h);
     const Expr sum = b.negate ? ea - eb : ea + eb;
-    const bool separate =
-        (reads_adder(a.net, index) || reads_adder(b.net, index)) && !xa.is_constant && !xb.is_constant;
+    // The second case only spares a register: the lowest bit of (a << s) - b is that of b.
+    const bool reads = reads_adder(a.net, index) || reads_adder(b.net, index) || (b.negate && b.shift < a.shift);
+    const bool separate = reads && !xa.is_constant && !xb.is_constant;
     const Operand& low = a.shift <= b.shift ? xa : xb;
     const int low_shift = std::min(a.shift, b.shift);
     std::vector<Expr> parts;
