@@ -86,7 +86,9 @@ TEST_P(Conformance, ExecutorsAgree) {
     double worst = 0;
     for (std::size_t k = 0; k < a.size(); ++k) worst = std::max(worst, std::fabs(static_cast<double>(a[k]) - b[k]));
     // Types were chosen here, so only nearness can be asked for; the forced accumulator wraps on purpose.
-    if (c.name != "forced_accumulator") EXPECT_LT(worst, 0.05) << c.name;
+    if (c.name != "forced_accumulator") {
+      EXPECT_LT(worst, 0.05) << c.name;
+    }
   }
 
   // Plain executor against every instruction set.
@@ -108,7 +110,7 @@ TEST_P(Conformance, ExecutorsAgree) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Conformance, ::testing::Range(std::size_t{0}, all_cases().size()),
-                         [](const auto& info) { return all_cases()[info.param].name; });
+                         [](const auto& row) { return all_cases()[row.param].name; });
 
 }  // namespace
 }  // namespace weft::conformance

@@ -25,7 +25,8 @@ Result<Matched> match(const nn::Graph& graph, const fs::path& path, Context& ctx
   Matched out;
   for (const auto& port : graph.inputs) {
     auto it = read.find(port.name);
-    if (it == read.end() && graph.inputs.size() == 1 && read.size() == 1) it = read.begin();
+    // A model with one input takes the only array, or the one called x.
+    if (it == read.end() && graph.inputs.size() == 1) it = read.size() == 1 ? read.begin() : read.find("x");
     if (it == read.end()) {
       std::string names;
       for (const auto& [name, array] : read) names += (names.empty() ? "`" : ", `") + name + "`";

@@ -8,7 +8,7 @@
 
 #include "weft/layers/float_run.h"
 #include "weft/lower/inputs.h"
-#include "weft/lower/passes/fold_batchnorm.h"
+#include "weft/lower/passes/fold_affine.h"
 #include "weft/lower/policy.h"
 
 namespace weft::lower {
@@ -60,19 +60,7 @@ Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& 
     // Before folding: ranges of the layers as the source names them.
     WEFT_TRY(observed, observe(graph, *options.calibration, ctx));
   }
-  WEFT_TRY(const auto folded, fold_batchnorm(graph, ctx));
-  // A folded normalization's range is that of the layer it went into.
-  for (const auto& [layer, into] : folded)
-    if (const auto it = observed.find(layer); it != observed.end()) {
-      const bool behind = [&] {
-        for (const auto& node : graph.nodes) {
-          if (node.name == into) return true;
-          if (node.name == layer) return false;
-        }
-        return false;
-      }();
-      if (behind) observed[into] = it->second;
-    }
+  const Folding folding = fold_affine(graph);
   const Policy policy(options, std::move(observed));
   layers::Recipe recipe(graph, policy, ctx);
 
@@ -99,10 +87,12 @@ Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& 
   Lowered out;
   for (const auto& node : graph.nodes) {
     auto& c = recipe.certificate(node.name, node.op);
-    if (const auto it = folded.find(node.name); it != folded.end()) {
-      c.op = "BatchNorm";
-      c.notes.push_back(fmt::format("folded into `{}`", it->second));
+    for (const auto& original : source.nodes)
+      if (original.name == node.name) c.op = original.op;
+    if (const auto it = folding.hidden.find(node.name); it != folding.hidden.end()) c.notes.push_back(fmt::format("seen in `{}`", it->second));
+    if (std::find(folding.merged.begin(), folding.merged.end(), node.name) != folding.merged.end()) {
       c.word = std::max(c.word, layers::Word::Quantized);
+      c.notes.emplace_back("merged into the kernel before it got its type");
     }
     if (c.op.empty()) c.op = node.op;
     if (c.word == layers::Word::Exact && c.bound > 0.0)
@@ -112,9 +102,8 @@ Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& 
     out.certificate.push_back(c);
     out.network = std::max(out.network, c.word);
   }
-  // A kernel changed by a folded normalization is no longer the model's own number.
   for (auto& probe : recipe.graph().probes)
-    if (const auto it = folded.find(probe.layer); it != folded.end() && !probe.value) probe.folded_into = it->second;
+    if (const auto it = folding.hidden.find(probe.layer); it != folding.hidden.end()) probe = {probe.layer, std::nullopt, {}, it->second};
   out.graph = std::move(recipe.graph());
   const std::string broken = exact::verify(out.graph);
   WEFT_CHECK(broken.empty(), "lowering made an unsound graph: " + broken);
