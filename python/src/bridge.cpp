@@ -2,6 +2,7 @@
 #include "bridge.h"
 
 #include <fmt/format.h>
+#include <pybind11/stl.h>
 
 #include <cmath>
 #include <utility>
