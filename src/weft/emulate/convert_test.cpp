@@ -12,9 +12,16 @@ namespace {
 
 /// Ties, neighbours of ties, bounds, tiny and huge numbers in units of the type's LSB, and anything.
 std::vector<float> hard_reals(double lsb, double lo, double hi) {
-  std::vector<float> out{0.0F, -0.0F, std::numeric_limits<float>::denorm_min(), -std::numeric_limits<float>::denorm_min(),
-                         std::numeric_limits<float>::min(), -std::numeric_limits<float>::min(),
-                         std::numeric_limits<float>::max(), -std::numeric_limits<float>::max(), 1e-30F, -1e-30F};
+  std::vector<float> out{0.0F,
+                         -0.0F,
+                         std::numeric_limits<float>::denorm_min(),
+                         -std::numeric_limits<float>::denorm_min(),
+                         std::numeric_limits<float>::min(),
+                         -std::numeric_limits<float>::min(),
+                         std::numeric_limits<float>::max(),
+                         -std::numeric_limits<float>::max(),
+                         1e-30F,
+                         -1e-30F};
   std::vector<double> codes;
   for (double c = -6; c <= 6; c += 0.25) codes.push_back(c);
   for (const double bound : {lo, hi, 2 * lo, 2 * hi, 0.5 * lo, 0.5 * hi}) {
@@ -82,8 +89,9 @@ TEST(Convert, FixedTypesOfEveryMode) {
                       .overflow = static_cast<fixed::Overflow>(overflow)};
             if (!is_signed && c.type.overflow == fixed::Overflow::WrapSm) continue;
             SCOPED_TRACE(fixed::to_string(c.type));
-            const auto x = hard_reals(std::ldexp(1.0, -c.type.frac_bits()), static_cast<double>(fixed::min_code(c.type)),
-                                      static_cast<double>(fixed::max_code(c.type)));
+            const auto x =
+                hard_reals(std::ldexp(1.0, -c.type.frac_bits()), static_cast<double>(fixed::min_code(c.type)),
+                           static_cast<double>(fixed::max_code(c.type)));
             check_conversion(c, x, 7, 0);
           }
         }

@@ -113,6 +113,35 @@ TEST(Differential, BipolarInputsInRows) {
   check_random(graph, 40, 1);
 }
 
+TEST(Differential, BipolarValuesWithOtherReaders) {
+  // Permuted bits, and bits beside plain lanes: packed from lanes instead of being born so.
+  exact::Random random(8);
+  exact::Graph graph;
+  const auto x = append_input(graph, {4, 6}, {});
+  const auto signs =
+      append(graph, exact::Requant{append_dense(graph, x, 35, 5, random), {fixed::Pieces{{3}, {-1, 1}}}});
+  const auto turned = append(graph, exact::Permute{signs, {1, 0}});
+  graph.outputs.push_back({"y", append_dense(graph, signs, 3, 1, random), {}});
+  graph.outputs.push_back({"z", append_dense(graph, turned, 5, 1, random), {}});
+  graph.outputs.push_back({"s", append(graph, exact::Reduce{exact::Reduce::Kind::Sum, signs}), {}});
+  check_random(graph, 40, 1);
+}
+
+TEST(Differential, OffsetsThatDoNotFitTheRegisters) {
+  // The sums almost fill 32 bits, so that adding the offset of packed bytes before the shift would overflow.
+  exact::Graph graph;
+  const auto x = append_input(graph, {1}, {});
+  const auto sums = append(graph, exact::MatVec{x, 1, 1, {1 << 24}, {Int{(1 << 24) - (1 << 22)}}, {}});
+  fixed::ShiftRound f;
+  f.shift = 24;
+  f.rounding = fixed::Rounding::Trn;
+  f.lo = -128;
+  f.hi = 127;
+  const auto y = append(graph, exact::Requant{sums, {f}, false});
+  graph.outputs.push_back({"y", append(graph, exact::MatVec{y, 1, 1, {3}, {0}, {}}), {}});
+  check_codes(graph, {{-128, -127, -1, 0, 1, 126, 127}}, 7);
+}
+
 TEST(Differential, EdgesOfTheByteProducts) {
   // Two neighbouring products of 255 * -128 leave 16 bits, and 255 * 127 + 255 * 2 is just beyond; 255 * 64 twice fits.
   for (const std::int64_t w : {-128, -65, -64, 64, 65, 127}) {
@@ -171,14 +200,14 @@ TEST(Differential, ForcedAccumulators) {
           const auto x = append_input(graph, {2, 5}, conversion);
           exact::MatVec dense{x, 5, 3, {}, {-40, 0, 77}, {}};
           for (int i = 0; i < 15; ++i) dense.weights.push_back(random.between(-20, 20));
-          dense.accumulator = exact::MatVec::ForcedAccumulator{
-              {.width_bits = width,
-               .integer_bits = 5,
-               .rounding = static_cast<fixed::Rounding>(rounding),
-               .overflow = static_cast<fixed::Overflow>(overflow)},
-              width - 5 + lost_bits};
+          dense.accumulator = exact::MatVec::ForcedAccumulator{{.width_bits = width,
+                                                                .integer_bits = 5,
+                                                                .rounding = static_cast<fixed::Rounding>(rounding),
+                                                                .overflow = static_cast<fixed::Overflow>(overflow)},
+                                                               width - 5 + lost_bits};
           graph.outputs.push_back({"y", append(graph, std::move(dense)), {}});
-          SCOPED_TRACE(fmt::format("{} bits lost, rounding {} overflow {} width {}", lost_bits, rounding, overflow, width));
+          SCOPED_TRACE(
+              fmt::format("{} bits lost, rounding {} overflow {} width {}", lost_bits, rounding, overflow, width));
           check_random(graph, 20, 19);
         }
       }
@@ -187,10 +216,10 @@ TEST(Differential, ForcedAccumulators) {
 }
 
 /// A requant of a wide range of codes by `function`.
-void check_function(const fixed::StepFunction& function, int width_bits, bool count) {
+void check_function(const fixed::StepFunction& function, int width_bits, bool count, bool is_signed = true) {
   exact::Graph graph;
   exact::InputConversion conversion;
-  conversion.type = {.width_bits = width_bits, .integer_bits = width_bits};
+  conversion.type = {.width_bits = width_bits, .integer_bits = width_bits, .is_signed = is_signed};
   const auto x = append_input(graph, {3}, conversion);
   graph.outputs.push_back({"y", append(graph, exact::Requant{x, {function}, count}), {}});
   ASSERT_EQ(exact::verify(graph), "");
@@ -198,7 +227,7 @@ void check_function(const fixed::StepFunction& function, int width_bits, bool co
   exact::Random random(23);
   const auto lo = static_cast<std::int64_t>(fixed::min_code(conversion.type));
   const auto hi = static_cast<std::int64_t>(fixed::max_code(conversion.type));
-  std::vector<std::int64_t> rows{lo, lo + 1, hi, hi - 1, 0, -1};
+  std::vector<std::int64_t> rows{lo, lo + 1, hi, hi - 1, 0, std::max<std::int64_t>(lo, -1)};
   for (std::int64_t code = -40; code <= 40; ++code) rows.push_back(std::clamp(code, lo, hi));
   for (int i = 0; i < 60; ++i) rows.push_back(random.between(lo, hi));
   check_codes(graph, {rows}, rows.size() / 3);
@@ -224,6 +253,21 @@ TEST(Differential, RequantsOfEveryModeAndWidth) {
             if (overflow == static_cast<int>(fixed::Overflow::Wrap)) check_function(f, width, false);
           }
         }
+      }
+    }
+  }
+}
+
+TEST(Differential, NearestEvenUpToTheEndsOfTheMantissa) {
+  for (int shift = 0; shift <= 24; ++shift) {
+    for (const int width : {21, 22, 23, 24, 25}) {
+      for (const bool is_signed : {false, true}) {
+        fixed::ShiftRound f;
+        f.shift = shift;
+        f.lo = -(Int{1} << 24);
+        f.hi = Int{1} << 24;
+        SCOPED_TRACE(fmt::format("shift {} width {} signed {}", shift, width, is_signed));
+        check_function(f, width, true, is_signed);
       }
     }
   }

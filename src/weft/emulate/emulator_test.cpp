@@ -69,6 +69,29 @@ TEST(Emulator, EmptyBatch) {
   EXPECT_EQ(counters->input_saturations, std::vector<std::uint64_t>{0});
 }
 
+TEST(Emulator, WritesNothingBehindTheRows) {
+  // The vectors keep their memory when they shrink, so what lies behind the last row can be looked at.
+  constexpr std::int64_t kUntouched = 0x5EED;
+  for (const std::int64_t n : {1, 5, 7, 8, 9, 16, 17}) {
+    exact::Graph graph;
+    graph.outputs.push_back({"y", append_input(graph, {n}, {}), {}});
+    for (const std::size_t batch : {1U, 2U, 15U, 16U, 17U, 63U}) {
+      const auto x = reals(batch * static_cast<std::size_t>(n), 1);
+      for (const Isa isa : available()) {
+        SCOPED_TRACE(fmt::format("n {} batch {} {}", n, batch, to_string(isa)));
+        diag::Engine engine;
+        Context ctx{engine};
+        const auto emulator = Emulator::compile(graph, isa, ctx);
+        const std::size_t size = batch * static_cast<std::size_t>(n);
+        Rows outputs(1, std::vector<std::int64_t>(size + 1200, kUntouched));
+        ASSERT_TRUE(emulator->run({x.data()}, batch, outputs, ctx).ok());
+        const std::int64_t* behind = outputs[0].data() + size;
+        EXPECT_EQ(std::count(behind, behind + 1200, kUntouched), 1200);
+      }
+    }
+  }
+}
+
 TEST(Emulator, NamesRowAndColumnOfBadData) {
   const auto graph = dense_network({}, 1);
   for (const Isa isa : available()) {

@@ -33,8 +33,8 @@ TEST(Plain, MatVecOverTheLastAxis) {
 }
 
 TEST(Plain, ForcedAccumulatorCastsBiasProductsAndSums) {
-  // Codes of the accumulator are in halves of the exact LSB's eighth: lsb_frac_bits 3, one fraction bit: 2 bits are lost
-  // in each product, with TRN; 4 bits wide, wrapping at 8.
+  // Codes of the accumulator are in halves of the exact LSB's eighth: lsb_frac_bits 3, one fraction bit: 2 bits are
+  // lost in each product, with TRN; 4 bits wide, wrapping at 8.
   Fixture f;
   const auto x = f.input({3});
   exact::MatVec dense{x, 3, 1, {3, 5, 7}, {Int{6}}, {}};
@@ -98,8 +98,8 @@ TEST(Plain, ClipsAreChangesByOverflowAlone) {
   f.rounding = fixed::Rounding::Rnd;
   f.overflow = fixed::Overflow::Wrap;
   f.width_bits = 3;
-  EXPECT_FALSE(clips(f, 13));  // 3.25 to 3
-  EXPECT_TRUE(clips(f, 14));   // 3.5 to 4, wraps to -4
+  EXPECT_FALSE(clips(f, 13));   // 3.25 to 3
+  EXPECT_TRUE(clips(f, 14));    // 3.5 to 4, wraps to -4
   EXPECT_FALSE(clips(f, -18));  // -4.5 to -4
   EXPECT_TRUE(clips(f, -19));
   EXPECT_FALSE(clips(fixed::Pieces{{0}, {-1, 1}}, 12345));

@@ -11,7 +11,8 @@ namespace {
 
 WEFT_INLINE __mmask16 first_lanes(std::int64_t n) { return static_cast<__mmask16>(n >= 16 ? 0xFFFF : (1 << n) - 1); }
 
-/// Reals to the nearest (ties to even) code in [lo - 1, hi + 1]: what lies outside of the type is still seen as outside.
+/// Reals to the nearest (ties to even) code in [lo - 1, hi + 1]: what lies outside of the type is still seen as
+/// outside.
 struct NearestCode {
   explicit NearestCode(const ConvertArgs& a)
       : scale(_mm512_set1_ps(static_cast<float>(a.scale))),
@@ -68,8 +69,8 @@ WEFT_INLINE std::int64_t convert_sixty_fours(const ConvertArgs& a, NearestCode& 
         _mm512_packs_epi32(nearest(_mm512_loadu_ps(x + i + 32)), nearest(_mm512_loadu_ps(x + i + 48)));
     const __m512i a_code = _mm512_min_epi16(_mm512_max_epi16(first, lo), hi);
     const __m512i b_code = _mm512_min_epi16(_mm512_max_epi16(second, lo), hi);
-    const std::uint64_t outside =
-        _mm512_cmpneq_epi16_mask(first, a_code) | static_cast<std::uint64_t>(_mm512_cmpneq_epi16_mask(second, b_code)) << 32;
+    const std::uint64_t outside = _mm512_cmpneq_epi16_mask(first, a_code) |
+                                  static_cast<std::uint64_t>(_mm512_cmpneq_epi16_mask(second, b_code)) << 32;
     saturated += static_cast<std::uint64_t>(__builtin_popcountll(outside));
     const __m512i bytes = _mm512_packus_epi16(_mm512_add_epi16(a_code, offset), _mm512_add_epi16(b_code, offset));
     _mm512_storeu_si512(y + i, _mm512_permutexvar_epi32(order, bytes));
@@ -90,8 +91,8 @@ WEFT_INLINE std::int64_t convert_thirty_twos(const ConvertArgs& a, NearestCode& 
     const __m512i second = nearest(_mm512_loadu_ps(x + i + 16));
     const __m512i a_code = _mm512_min_epi32(_mm512_max_epi32(first, lo), hi);
     const __m512i b_code = _mm512_min_epi32(_mm512_max_epi32(second, lo), hi);
-    const std::uint32_t outside =
-        _mm512_cmpneq_epi32_mask(first, a_code) | static_cast<std::uint32_t>(_mm512_cmpneq_epi32_mask(second, b_code)) << 16;
+    const std::uint32_t outside = _mm512_cmpneq_epi32_mask(first, a_code) |
+                                  static_cast<std::uint32_t>(_mm512_cmpneq_epi32_mask(second, b_code)) << 16;
     saturated += static_cast<std::uint64_t>(__builtin_popcount(outside));
     const __m512i halves = _mm512_packs_epi32(_mm512_add_epi32(a_code, offset), _mm512_add_epi32(b_code, offset));
     _mm512_storeu_si512(y + 2 * i, _mm512_permutexvar_epi64(order, halves));

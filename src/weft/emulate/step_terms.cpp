@@ -70,8 +70,8 @@ Fold fold_of(const ShiftRound& f, const Range& rounded) {
 }
 
 /// The bits of 1.5 * 2^23 plus an integer of 22 bits are a float with that integer in its low mantissa bits. Adding
-/// 1.5 * 2^(23 + shift) - 1.5 * 2^23 leaves the integer divided by 2^shift there, rounded to nearest even by the float adder:
-/// one instruction instead of three.
+/// 1.5 * 2^(23 + shift) - 1.5 * 2^23 leaves the integer divided by 2^shift there, rounded to nearest even by the float
+/// adder: one instruction instead of three.
 void use_float_adder(EpilogueData& e, const std::vector<StepFunction>& functions, const std::vector<Range>& x) {
   constexpr int kMantissaBits = 23;
   constexpr std::int32_t kOne = 0x4B400000;
@@ -258,8 +258,8 @@ void pad_to_tiles(EpilogueData& e, std::int64_t n_out) {
     values = std::move(out);
   };
   const auto thresholds = static_cast<std::size_t>(e.plain.n_thresholds);
-  for (auto* values :
-       {&e.addend, &e.shift, &e.sign_at, &e.sign_addend, &e.tie_mask, &e.magic, &e.magic_bits, &e.base, &e.lo, &e.hi, &e.wrap_shift}) {
+  for (auto* values : {&e.addend, &e.shift, &e.sign_at, &e.sign_addend, &e.tie_mask, &e.magic, &e.magic_bits, &e.base,
+                       &e.lo, &e.hi, &e.wrap_shift}) {
     pad(*values, 1);
   }
   for (auto* values : {&e.thresholds, &e.deltas}) pad(*values, thresholds);
