@@ -43,11 +43,15 @@ int high_bits(const Netlist& netlist, const Cell& cell) {
 
 double sum_lut(const Netlist& netlist, const Cell& cell) {
   // A carry chain bit costs a LUT where two operands meet; where one of them is constant the other drives the chain.
+  // Above both operands all bits see the same two signs and share one LUT.
   if (cell.terms.size() == 1) return 0.0;
-  const int chain = chain_bits(netlist, cell);
+  int top = 0;
+  for (const Term& term : cell.terms) {
+    const Cell& x = netlist.at(term.net);
+    if (x.op != Op::Constant) top = std::max(top, term.shift + x.width_bits);
+  }
   int both = 0;
-  const int base = cell.width_bits - chain;
-  for (int bit = base; bit < cell.width_bits; ++bit) {
+  for (int bit = sum_free_bits(netlist, cell); bit < std::min(cell.width_bits, top); ++bit) {
     int varying = 0;
     for (const Term& term : cell.terms) {
       const Cell& x = netlist.at(term.net);

@@ -51,7 +51,8 @@ SimulationRun::~SimulationRun() {
   fs::remove_all(folder_, ignored);
 }
 
-void SimulationRun::add(const exact::Graph& graph, hw::PlanOptions options, std::uint64_t seed, int samples) {
+void SimulationRun::add(const exact::Graph& graph, hw::PlanOptions options, std::uint64_t seed, int samples,
+                        int wrong_samples) {
   diag::Engine engine;
   Context ctx{.diag = engine};
   options.prefix = fmt::format("d{}_", designs_.size());
@@ -71,6 +72,10 @@ void SimulationRun::add(const exact::Graph& graph, hw::PlanOptions options, std:
       const auto& values = expected.values[graph.outputs[o].value.index];
       outputs[o].insert(outputs[o].end(), values.begin(), values.end());
     }
+  }
+  for (int s = 0; s < wrong_samples; ++s) {
+    Int& code = outputs[0][static_cast<std::size_t>(s) * static_cast<std::size_t>(design->outputs[0].elements)];
+    code += code > 0 ? -1 : 1;
   }
   const auto vectors = test_vectors(*design, inputs, outputs, ctx);
   ASSERT_TRUE(vectors.ok()) << to_text(engine.all().back());
@@ -98,7 +103,7 @@ std::vector<BenchResult> SimulationRun::run(Simulator simulator) {
           ? fmt::format("cd {} && iverilog -g2001 -s runner -o sim runner.v {} > log 2>&1 && vvp -n sim >> log 2>&1",
                         folder_, sources)
           : fmt::format(
-                "cd {} && verilator --binary --timing -O0 -MAKEFLAGS \"OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0\" "
+                "cd {} && verilator --binary --timing -MAKEFLAGS \"OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0\" "
                 "-Wno-fatal -Wno-lint -Wno-style -j 2 "
                 "--top-module "
                 "runner -Mdir obj runner.v {} > log 2>&1 && obj/Vrunner >> log 2>&1",

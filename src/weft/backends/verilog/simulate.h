@@ -3,6 +3,7 @@
 /// For tests: simulates many emitted designs in one build and collects what their test benches say.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,8 @@ class SimulationRun {
   SimulationRun& operator=(const SimulationRun&) = delete;
 
   /// Plans and emits `graph`; the prefix is made up here. Failures of the library are test failures.
-  void add(const exact::Graph& graph, hw::PlanOptions options, std::uint64_t seed, int samples);
+  /// `wrong_samples` of the expected outputs are falsified.
+  void add(const exact::Graph& graph, hw::PlanOptions options, std::uint64_t seed, int samples, int wrong_samples = 0);
   /// One result per design, in the order of add(); empty when the tools failed (`log` says why).
   std::vector<BenchResult> run(Simulator simulator);
 
