@@ -13,10 +13,10 @@
 namespace weft::driver {
 
 struct CsimRequest {
-  std::filesystem::path project;
-  std::string top;
+  std::filesystem::path project{};
+  std::string top{};
   /// Folder with ap_int.h and ap_fixed.h (the open ap_types headers). Empty: ToolMissing says how to get them.
-  std::filesystem::path ap_types;
+  std::filesystem::path ap_types{};
   double timeout_seconds = 3600;
 };
 

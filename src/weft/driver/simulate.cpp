@@ -126,29 +126,13 @@ Commands verilator_commands(const SimulationRequest& request, const std::string&
   commands.build.package = "verilator";
   // Registers start with random bits, so that a design that depends on their start is caught. -O1 compiles several
   // times faster than -O3 and the benches are short.
-  commands.build.arguments = {"--binary",
-                              "--timing",
-                              "-O3",
-                              "-Wno-fatal",
-                              "-Wno-lint",
-                              "-Wno-style",
-                              "--x-assign",
-                              "unique",
-                              "--x-initial",
-                              "unique",
-                              "--output-split",
-                              "20000",
-                              "-MAKEFLAGS",
-                              "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
-                              "-j",
-                              std::to_string(std::max(1, request.threads)),
-                              "--top-module",
-                              bench,
-                              fmt::format("-GSAMPLES={}", samples),
-                              "--Mdir",
-                              folder.string(),
-                              "-o",
-                              "simulator"};
+  commands.build.arguments = {"--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--x-assign",
+                              "unique", "--x-initial", "unique", "--output-split", "20000", "-MAKEFLAGS",
+                              "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0", "-j",
+                              std::to_string(std::max(1, request.threads)), "--top-module", bench,
+                              fmt::format("-GSAMPLES={}", samples), "--Mdir",
+                              // Relative to the project: make does not take paths with blanks.
+                              fmt::format("build/{}", request.simulator), "-o", "simulator"};
   commands.build.arguments.insert(commands.build.arguments.end(), sources.begin(), sources.end());
   commands.run.program = (folder / "simulator").string();
   commands.run.arguments = {"+verilator+rand+reset+2",

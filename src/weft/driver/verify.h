@@ -14,13 +14,13 @@ namespace weft::driver {
 
 struct VerifyOptions {
   /// Real data; its codes become vectors beside the random ones and the extremes.
-  std::optional<std::filesystem::path> data;
+  std::optional<std::filesystem::path> data{};
   std::int64_t samples = 1000;
   /// "verilator", "iverilog", or "csim" for a Vitis project.
   std::string simulator = "verilator";
   double timeout_seconds = 3600;
   /// Folder of the open ap_types headers, for csim.
-  std::filesystem::path ap_types;
+  std::filesystem::path ap_types{};
 };
 
 struct VerifyResult {
