@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Real numbers to row-major codes, and row-major units to lanes.
+/// Real numbers to row-major codes, row-major units to lanes, and lanes to rows.
 #pragma once
 
-#include "weft/emulate/kernels.h"
+#include "weft/emulate/lanes_impl.h"
 
 namespace weft::emulate {
 namespace {
@@ -177,6 +177,14 @@ void transpose(const TransposeArgs& a) {
   for (std::int64_t u = 0; u < a.units; ++u) {
     for (int l = 0; l < a.lanes; ++l) __builtin_memcpy(y + u * a.lanes + l, a.x + l * a.x_stride + 4 * u, 4);
   }
+}
+
+void store(const StoreArgs& a) {
+  with(a.x, [&](const auto* p) {
+    for (int l = 0; l < a.rows; ++l) {
+      for (std::int64_t e = 0; e < a.n; ++e) a.y[l * a.n + e] = p[e * a.lanes + l];
+    }
+  });
 }
 
 }  // namespace

@@ -293,13 +293,5 @@ void pack(const PackArgs& a) {
   }
 }
 
-void store(const StoreArgs& a) {
-  with(a.x, [&](const auto* p) {
-    for (int l = 0; l < a.rows; ++l) {
-      for (std::int64_t e = 0; e < a.n; ++e) a.y[l * a.n + e] = p[e * a.lanes + l];
-    }
-  });
-}
-
 }  // namespace
 }  // namespace weft::emulate
