@@ -8,7 +8,7 @@ static bool run(const std::string& input) {
   Session session;
   const auto config = lower::parse_config(input, "fuzz.yaml", session.ctx);
   check_reported(config.ok(), session);
-  return true;
+  return config.ok();
 }
 
 const Target kTarget{"config",

@@ -190,8 +190,9 @@ int main(int argc, char** argv) {
     accepted += run_one(input, "seed " + std::to_string(seed) + " run " + std::to_string(done)) ? 1 : 0;
   }
   std::printf("%.*s: %zu of %zu files and %llu of %llu mutations accepted, seed %llu, no finding\n",
-              static_cast<int>(weft::fuzz::kTarget.name.size()), weft::fuzz::kTarget.name.data(), corpus.size(),
-              static_cast<unsigned long long>(done), static_cast<unsigned long long>(seed));
+              static_cast<int>(weft::fuzz::kTarget.name.size()), weft::fuzz::kTarget.name.data(), good_files,
+              corpus.size(), static_cast<unsigned long long>(accepted), static_cast<unsigned long long>(done),
+              static_cast<unsigned long long>(seed));
   return 0;
 }
 

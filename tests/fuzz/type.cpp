@@ -5,6 +5,7 @@
 namespace weft::fuzz {
 
 static bool run(const std::string& input) {
+  bool accepted = false;
   for (const bool own : {false, true}) {
     std::string error;
     const auto type = fixed::parse_type(input, own, error);
@@ -12,6 +13,7 @@ static bool run(const std::string& input) {
       if (error.empty()) throw Finding{"refused without a reason"};
       continue;
     }
+    accepted = true;
     const std::string text = fixed::to_string(*type);
     const auto again = fixed::parse_type(text, true, error);
     if (!again || fixed::to_string(*again) != text) throw Finding{"`" + text + "` does not read back"};
@@ -20,7 +22,7 @@ static bool run(const std::string& input) {
         fixed::min_code(type->fixed) > fixed::max_code(type->fixed))
       throw Finding{"an empty range"};
   }
-  return true;
+  return accepted;
 }
 
 const Target kTarget{"type",
