@@ -131,8 +131,7 @@ Commands verilator_commands(const SimulationRequest& request, const std::string&
                               "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0", "-j",
                               std::to_string(std::max(1, request.threads)), "--top-module", bench,
                               fmt::format("-GSAMPLES={}", samples), "--Mdir",
-                              // Relative to the project: make does not take paths with blanks.
-                              fmt::format("build/{}", request.simulator), "-o", "simulator"};
+                              folder.string(), "-o", "simulator"};
   commands.build.arguments.insert(commands.build.arguments.end(), sources.begin(), sources.end());
   commands.run.program = (folder / "simulator").string();
   commands.run.arguments = {"+verilator+rand+reset+2",
@@ -311,7 +310,10 @@ Result<SimulationResult> simulate(const SimulationRequest& request, Context& ctx
     return ctx.fail(Kind::FileUnreadable, {.file = (project / "rtl").string()}, "the project has no `rtl/*.v`");
   sources.push_back("tb/" + bench + ".v");
 
-  const BuildFolder folder(project / "build" / request.simulator, request.keep_build);
+  // Verilator's makefiles do not take paths with blanks.
+  const bool blank = project.string().find_first_of(" \t") != std::string::npos;
+  const fs::path build = blank ? fs::temp_directory_path() / ("weft_" + support::sha256_hex(project.string()).substr(0, 16)) : project / "build";
+  const BuildFolder folder(build / request.simulator, request.keep_build);
   Commands commands = request.simulator == "verilator"
                           ? verilator_commands(request, bench, samples, sources, folder.path())
                           : icarus_commands(bench, samples, sources, folder.path());
