@@ -34,6 +34,9 @@ bool consecutive(const std::vector<Int>& values) {
   return true;
 }
 
+/// Bits of an index below `count`.
+int width_of_count(std::size_t count) { return fixed::width_bits(0, static_cast<Int>(count) - 1, false); }
+
 }  // namespace
 
 fixed::Pieces over_net(const fixed::Pieces& function, const Signal& x, const fixed::Range& net_range) {
@@ -326,9 +329,11 @@ Signal Lowering::pieces(const Signal& x, const fixed::Pieces& function) {
   double comparators = 0.0;
   for (Int b : f.breakpoints) comparators += compare_lut(width, b, family_);
   comparators += count;
-  double search = 0.0;
-  for (double n = 1.0; n < count + 1; n *= 2) search += width * (1.0 + std::max(0.5, n / 64.0 / 2.0));
-  const double table = width <= kMaxTableBits ? table_lut(width, family_) * out_bits * 0.8 : 1e30;
+  double search = consecutive(f.values) ? 0.0 : table_lut(width_of_count(f.values.size()), family_) * out_bits;
+  for (int level = 0; level < width_of_count(f.values.size()); ++level) {
+    search += width * (1.0 + table_lut(level, family_));
+  }
+  const double table = width <= kMaxTableBits ? table_lut(width, family_) * out_bits : 1e30;
   double multiply = 1e30;
   std::optional<fixed::MultiplyShift> form;
   const double best_other = std::min({comparators, search, table});

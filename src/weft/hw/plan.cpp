@@ -67,8 +67,27 @@ double choose_stage(const Netlist& netlist, const std::vector<double>& delays, c
   return high;
 }
 
+double memory_bits(const Netlist& netlist, const Cell& cell) {
+  return std::ldexp(1.0, netlist.at(cell.terms[0].net).width_bits) * cell.width_bits;
+}
+
+/// Large tables that every reader sees behind a register become block memories, the register being theirs.
+bool is_block_memory(const Netlist& netlist, const netlist::Pipeline& pipeline, const std::vector<int>& depth,
+                     std::size_t index) {
+  constexpr double kSmallest = 8192.0;  // where Yosys begins to prefer a block
+  if (depth[index] == 0 || memory_bits(netlist, netlist.cells[index]) <= kSmallest) return false;
+  for (std::size_t i = index + 1; i < netlist.cells.size(); ++i) {
+    if (pipeline.stage[i] != pipeline.stage[index]) continue;
+    for (const netlist::Term& term : netlist.cells[i].terms) {
+      if (term.net.index == index) return false;
+    }
+  }
+  return true;
+}
+
 void sum_up(Design& design) {
   const Netlist& netlist = design.netlist;
+  const std::vector<int> depth = netlist::register_depths(netlist, design.pipeline);
   const auto registers = netlist::count_registers(netlist, design.pipeline, design.family.has_shift_luts);
   std::map<std::uint32_t, LayerPlan> layers;
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
@@ -84,6 +103,11 @@ void sum_up(Design& design) {
     Resources cost = cell_cost(netlist, cell, design.family);
     cost.ff = static_cast<double>(registers.flip_flops[i]);
     cost.lut += static_cast<double>(registers.shift_luts[i]);
+    if (cell.op == Op::Table && is_block_memory(netlist, design.pipeline, depth, i)) {
+      cost.bram18 = std::ceil(memory_bits(netlist, cell) / 18432.0);
+      cost.lut = static_cast<double>(registers.shift_luts[i]);
+      cost.ff = std::max(0.0, cost.ff - cell.width_bits);
+    }
     layer.first_stage = std::min(layer.first_stage, stage);
     layer.last_stage = std::max(layer.last_stage, stage);
     if (cell.op == Op::Sum) ++layer.adders;
