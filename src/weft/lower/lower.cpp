@@ -89,7 +89,8 @@ Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& 
     auto& c = recipe.certificate(node.name, node.op);
     for (const auto& original : source.nodes)
       if (original.name == node.name) c.op = original.op;
-    if (const auto it = folding.hidden.find(node.name); it != folding.hidden.end()) c.notes.push_back(fmt::format("seen in `{}`", it->second));
+    if (const auto it = folding.hidden.find(node.name); it != folding.hidden.end())
+      c.notes.push_back(fmt::format("seen in `{}`", it->second));
     if (std::find(folding.merged.begin(), folding.merged.end(), node.name) != folding.merged.end()) {
       c.word = std::max(c.word, layers::Word::Quantized);
       c.notes.emplace_back("merged into the kernel before it got its type");
@@ -103,7 +104,8 @@ Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& 
     out.network = std::max(out.network, c.word);
   }
   for (auto& probe : recipe.graph().probes)
-    if (const auto it = folding.hidden.find(probe.layer); it != folding.hidden.end()) probe = {probe.layer, std::nullopt, {}, it->second};
+    if (const auto it = folding.hidden.find(probe.layer); it != folding.hidden.end())
+      probe = {probe.layer, std::nullopt, {}, it->second};
   out.graph = std::move(recipe.graph());
   const std::string broken = exact::verify(out.graph);
   WEFT_CHECK(broken.empty(), "lowering made an unsound graph: " + broken);
