@@ -197,7 +197,7 @@ class Rows:
         limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
         accepted = 0
         for path, sure in broken_files(sources, self.weft.work / "broken"):
-            done = subprocess.run([self.weft.binary, "inspect", str(path), "--json"], capture_output=True, text=True, timeout=60, preexec_fn=limit)
+            done = subprocess.run([self.weft.binary, "inspect", str(path), "--json"], capture_output=True, text=True, errors="replace", timeout=60, preexec_fn=limit)
             need(done.returncode in (0, 1), f"{path.name}: exit {done.returncode}: {done.stderr[-300:]}")
             if done.returncode == 1:
                 errors = [d for d in json.loads(done.stdout)["diagnostics"] if d["severity"] == "error"]
