@@ -126,12 +126,29 @@ Commands verilator_commands(const SimulationRequest& request, const std::string&
   commands.build.package = "verilator";
   // Registers start with random bits, so that a design that depends on their start is caught. -O1 compiles several
   // times faster than -O3 and the benches are short.
-  commands.build.arguments = {"--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--x-assign",
-                              "unique", "--x-initial", "unique", "--output-split", "20000", "-MAKEFLAGS",
-                              "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0", "-j",
-                              std::to_string(std::max(1, request.threads)), "--top-module", bench,
-                              fmt::format("-GSAMPLES={}", samples), "--Mdir",
-                              folder.string(), "-o", "simulator"};
+  commands.build.arguments = {"--binary",
+                              "--timing",
+                              "-O3",
+                              "-Wno-fatal",
+                              "-Wno-lint",
+                              "-Wno-style",
+                              "--x-assign",
+                              "unique",
+                              "--x-initial",
+                              "unique",
+                              "--output-split",
+                              "20000",
+                              "-MAKEFLAGS",
+                              "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
+                              "-j",
+                              std::to_string(std::max(1, request.threads)),
+                              "--top-module",
+                              bench,
+                              fmt::format("-GSAMPLES={}", samples),
+                              "--Mdir",
+                              folder.string(),
+                              "-o",
+                              "simulator"};
   commands.build.arguments.insert(commands.build.arguments.end(), sources.begin(), sources.end());
   commands.run.program = (folder / "simulator").string();
   commands.run.arguments = {"+verilator+rand+reset+2",
@@ -312,7 +329,9 @@ Result<SimulationResult> simulate(const SimulationRequest& request, Context& ctx
 
   // Verilator's makefiles do not take paths with blanks.
   const bool blank = project.string().find_first_of(" \t") != std::string::npos;
-  const fs::path build = blank ? fs::temp_directory_path() / ("weft_" + support::sha256_hex(project.string()).substr(0, 16)) : project / "build";
+  const fs::path build =
+      blank ? fs::temp_directory_path() / ("weft_" + support::sha256_hex(project.string()).substr(0, 16))
+            : project / "build";
   const BuildFolder folder(build / request.simulator, request.keep_build);
   Commands commands = request.simulator == "verilator"
                           ? verilator_commands(request, bench, samples, sources, folder.path())

@@ -171,7 +171,8 @@ TEST(Requant, StepFunctionsTakeEveryForm) {
   }
   EXPECT_EQ(expect_all_codes({-3000, 3000, 0}, slope, Op::AtLeastNet), 0);
   // Odd multiples are a narrower code and an offset.
-  EXPECT_EQ(expect_all_codes({-5000, 5000, 0}, fixed::Pieces{{-40, -10, 0, 9, 33}, {-6, -2, 2, 6, 10, 14}}, Op::Sum), 1);
+  EXPECT_EQ(expect_all_codes({-5000, 5000, 0}, fixed::Pieces{{-40, -10, 0, 9, 33}, {-6, -2, 2, 6, 10, 14}}, Op::Sum),
+            1);
 }
 
 /// One dense layer of random 4-bit weights and a clipped ReLU behind it, then another layer.

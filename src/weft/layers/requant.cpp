@@ -271,10 +271,12 @@ Result<Symbol> Recipe::cast(const nn::Node& node, const Symbol& symbol, const fi
   if (symbol.pending.size() == 1 && is_plain_relu(symbol.pending[0])) {
     // The ReLU by itself: a negative number that becomes 0 is no saturation of the type.
     fixed::Range all = channel_range(x, 0, 1);
-    const fixed::ShiftRound relu{0, fixed::Rounding::Trn, fixed::Overflow::Sat, 0, std::max<Int>(all.hi, 0), fixed::width_bits(all), true, 0};
+    const fixed::ShiftRound relu{
+        0, fixed::Rounding::Trn, fixed::Overflow::Sat, 0, std::max<Int>(all.hi, 0), fixed::width_bits(all), true, 0};
     Symbol positive = symbol;
     positive.pending.clear();
-    WEFT_TRY(positive.value, add(node.name + "_relu", exact::Requant{symbol.value, {relu}, false}, Scale(x.scale), node.origin));
+    WEFT_TRY(positive.value,
+             add(node.name + "_relu", exact::Requant{symbol.value, {relu}, false}, Scale(x.scale), node.origin));
     return requant(node, positive, FixedCast(type), true);
   }
   return requant(node, symbol, FixedCast(type), true);

@@ -119,8 +119,8 @@ class Roots {
         const Copied copied = copied_bits(netlist_, c);
         term = copied.term;
         // (a << s) - b has the lowest bit of b.
-        const bool mirrored = c.terms.size() == 2 && c.terms[term].negate && bit == c.terms[term].shift &&
-                              bit < c.terms[1 - term].shift;
+        const bool mirrored =
+            c.terms.size() == 2 && c.terms[term].negate && bit == c.terms[term].shift && bit < c.terms[1 - term].shift;
         if (bit >= copied.bits && !mirrored) return {cell, bit};
         if (bit < c.terms[term].shift) return {};
       } else {

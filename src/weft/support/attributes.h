@@ -12,8 +12,7 @@
 namespace weft {
 
 /// float32 values are stored as doubles, which hold them exactly.
-using Attribute =
-    std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>>;
+using Attribute = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>>;
 using AttributeMap = std::map<std::string, Attribute>;
 
 /// The value of `key`, or `fallback` when absent. A present value of another type is an InternalError, except that

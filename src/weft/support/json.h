@@ -12,7 +12,8 @@ namespace weft::support {
 
 using Json = nlohmann::ordered_json;
 
-/// Parses one JSON document. Accepts Python's NaN, Infinity and -Infinity as Keras writes them (read as null for NaN and
+/// Parses one JSON document. Accepts Python's NaN, Infinity and -Infinity as Keras writes them (read as null for NaN
+/// and
 /// +-1e999 as strings is refused: they become doubles). Fails beyond ctx.limits.json_depth.
 Result<Json> parse_json(const std::string& text, const std::string& name, Context& ctx);
 

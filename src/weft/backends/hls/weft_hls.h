@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Templates of every Weft HLS project: integer arithmetic on ap_int, fully unrolled. Codes only; scales live in interface.json.
+// Templates of every Weft HLS project: integer arithmetic on ap_int, fully unrolled. Codes only; scales live in
+// interface.json.
 #pragma once
 
 #include <ap_fixed.h>
@@ -50,7 +51,10 @@ void matvec_forced(const X x[ROWS * N_IN], const W w[N_IN * N_OUT], const B bias
       ap_uint<A::width> unsigned_bits;
       unsigned_bits.range(A::width - 1, 0) = sum.range(A::width - 1, 0);
       bits.range(A::width - 1, 0) = sum.range(A::width - 1, 0);
-      if (A(-1) < A(0)) code = bits; else code = unsigned_bits;
+      if (A(-1) < A(0))
+        code = bits;
+      else
+        code = unsigned_bits;
       y[r * N_OUT + o] = code;
     }
   }
@@ -68,15 +72,33 @@ ap_int<W> round_shift(const ap_int<W>& x) {
   const bool negative = x < 0;
   bool up = false;
   switch (R) {
-    case TRN: up = false; break;
-    case TRN_ZERO: up = negative && rest != 0; break;
-    case RND: up = rest >= half; break;
-    case RND_ZERO: up = rest > half || (rest == half && negative); break;
-    case RND_INF: up = rest > half || (rest == half && !negative); break;
-    case RND_MIN_INF: up = rest > half; break;
-    case RND_CONV: up = rest > half || (rest == half && floor[0]); break;
-    case CEIL: up = rest != 0; break;
-    case UP: up = !negative && rest != 0; break;
+    case TRN:
+      up = false;
+      break;
+    case TRN_ZERO:
+      up = negative && rest != 0;
+      break;
+    case RND:
+      up = rest >= half;
+      break;
+    case RND_ZERO:
+      up = rest > half || (rest == half && negative);
+      break;
+    case RND_INF:
+      up = rest > half || (rest == half && !negative);
+      break;
+    case RND_MIN_INF:
+      up = rest > half;
+      break;
+    case RND_CONV:
+      up = rest > half || (rest == half && floor[0]);
+      break;
+    case CEIL:
+      up = rest != 0;
+      break;
+    case UP:
+      up = !negative && rest != 0;
+      break;
   }
   return floor + (up ? 1 : 0);
 }

@@ -111,7 +111,8 @@ class Neighbourhood {
   nn::Graph& graph_;
 };
 
-void hide(Folding& folding, const std::string& first, const std::vector<std::string>& between, const std::string& into) {
+void hide(Folding& folding, const std::string& first, const std::vector<std::string>& between,
+          const std::string& into) {
   folding.hidden[first] = into;
   for (const auto& name : between) folding.hidden[name] = into;
 }
@@ -126,7 +127,8 @@ bool is_bias(const nn::Node& add, std::int64_t outputs) {
 void fold_bias(nn::Graph& graph, Folding& folding) {
   Neighbourhood neighbourhood(graph);
   for (auto& dense : graph.nodes) {
-    if (dense.op != "Dense" || dense.parameters.count("bias") != 0 || dense.functions.count("activation") != 0) continue;
+    if (dense.op != "Dense" || dense.parameters.count("bias") != 0 || dense.functions.count("activation") != 0)
+      continue;
     const Neighbour add = neighbourhood.next(dense);
     if (add.node == nullptr || !is_bias(*add.node, dense.parameters.at("kernel").values.shape.at(1))) continue;
     nn::Parameter bias = add.node->parameters.at("constant");
