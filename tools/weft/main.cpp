@@ -90,6 +90,8 @@ int main(int argc, char** argv) {
   Context ctx{engine, terminal ? &progress : nullptr, &interrupted};
   ctx.threads = app.threads > 0 ? app.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   ctx.seed = app.seed;
+  // A command must answer within a few gigabytes even when an archive is a bomb.
+  ctx.limits.unpacked_bytes = std::uint64_t{512} << 20;
 
   int code = cli::kInternal;
   std::string bug;
@@ -97,6 +99,7 @@ int main(int argc, char** argv) {
     code = app.run(app, ctx);
   } catch (const std::bad_alloc&) {
     engine.report(Kind::LimitExceeded, {}, "out of memory");
+    app.print(ctx, cli::Json::object(), "");
     code = cli::kFailed;
   } catch (const std::exception& e) {
     bug = e.what();

@@ -43,6 +43,11 @@ std::string spec_text(const quantizers::Spec& spec) {
   return fmt::format("{}({})", spec.family, fmt::join(parts, ", "));
 }
 
+/// With its modes: in a file, modes that are not written mean TRN,WRAP.
+std::string full_text(const fixed::TypeSpec& spec) {
+  return spec.form == fixed::TypeSpec::Form::Fixed ? fixed::to_string(spec.fixed) : fixed::to_string(spec);
+}
+
 /// Bits of a code as hardware would store it: 1 for {-1, +1}.
 int code_bits(const std::vector<std::int64_t>& codes) {
   if (codes.empty()) return 0;
@@ -163,7 +168,7 @@ Result<Json> configuration(const std::filesystem::path& path, const LoweringOpti
       if (node.parameters.count("kernel") == 0 &&
           (std::string_view(role) == "weight" || std::string_view(role) == "bias" || std::string_view(role) == "accum"))
         continue;
-      precision[role] = said && (named || std::string_view(role) != "result") ? to_string(*said) : std::string("auto");
+      precision[role] = said && (named || std::string_view(role) != "result") ? full_text(*said) : std::string("auto");
     }
     Json block = {{"Precision", std::move(precision)}};
     if (node.parameters.count("kernel") != 0) block["ReuseFactor"] = settings.reuse_factor(node);
@@ -177,7 +182,7 @@ Result<Json> configuration(const std::filesystem::path& path, const LoweringOpti
   // The model-wide block stays empty of types unless the user gave one: "auto" means each layer's own rule.
   Json model = Json::object();
   const auto it = session.config.model.precision.find("default");
-  model["Precision"] = it == session.config.model.precision.end() ? std::string("auto") : to_string(it->second);
+  model["Precision"] = it == session.config.model.precision.end() ? std::string("auto") : full_text(it->second);
   model["ReuseFactor"] = session.config.model.reuse_factor.value_or(1);
   model["Strategy"] = "Latency";
   return Json{{"Model", std::move(model)}, {"LayerName", std::move(names)}};
