@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "weft/driver/arrays.h"
 #include "weft/formats/keras/keras.h"
 #include "weft/formats/onnx/onnx.h"
@@ -64,7 +66,10 @@ std::vector<FormatInfo> formats() {
           {"Weft", ".weft"}};
 }
 
-Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& weights, Context& ctx) {
+Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& weights, Context& caller) {
+  // A bomb must be answered within a few gigabytes; no dense network comes near this.
+  Context ctx = caller;
+  ctx.limits.unpacked_bytes = std::min(ctx.limits.unpacked_bytes, std::uint64_t{512} << 20);
   const std::string name = path.string();
   if (fs::is_directory(path))
     return ctx.fail(Kind::FormatUnknown, {.file = name},
