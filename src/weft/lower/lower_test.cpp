@@ -30,7 +30,7 @@ nn::Graph onnx_like() {
   };
   node("Dense", "fc").parameters["kernel"].values = FloatTensor({2, 2}, {0.5F, -0.25F, 1.0F, 0.75F});
   node("Identity", "between");
-  node("Add", "bias").parameters["constant"].values = FloatTensor({1, 2}, {0.5F, -1.0F});
+  node("Add", "bias").parameters["constant"].values = FloatTensor({2}, {0.5F, -1.0F});
   auto& bn = node("BatchNorm", "bn");
   bn.attributes = {{"epsilon", 0.0}, {"form", std::string("onnx")}};
   bn.parameters["mean"].values = FloatTensor({2}, {1.0F, 0.0F});

@@ -97,7 +97,7 @@ class TestModel {
     tensor->set_data_type(1);
     for (const auto d : shape) tensor->add_dims(d);
     std::string raw(values.size() * 4, '\0');
-    std::memcpy(raw.data(), values.data(), raw.size());
+    if (!values.empty()) std::memcpy(raw.data(), values.data(), raw.size());
     tensor->set_raw_data(raw);
     return tensor;
   }
