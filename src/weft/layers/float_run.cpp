@@ -29,6 +29,10 @@ Result<void> apply_function(const nn::Node& node, const std::string& role, std::
     return ctx.fail(Kind::ShapeMismatch, node.origin,
                     fmt::format("`{}` has parameters for {} channels, the data has {}", it->second.family,
                                 function->channels(), n));
+  if (function->data_dependent())
+    return ctx.fail(
+        Kind::LoweringUnsupported, node.origin,
+        fmt::format("`{}` computes its scale from the data it quantizes; give it a fixed alpha", it->second.family));
   for (std::size_t i = 0; i < data.size(); ++i) data[i] = function->apply(data[i], i % n);
   return {};
 }
