@@ -2,18 +2,22 @@
 // BatchNorm: x * inv + shift, inv and shift computed once in float32.
 // keras: inv = rsqrt(variance + epsilon) * gamma; shift = beta - mean * inv (tf.nn.batch_normalization).
 // onnx:  inv = gamma / sqrt(variance + epsilon);  shift = beta - mean * inv (ONNX Runtime).
-// QBatchNormalization applies its quantizers to gamma, beta, mean and variance, and `inverse` to inv.
+// TensorFlow's rsqrt is vector code, up to 3 ulps from 1 / sqrt and not the same on every processor: ours is the IEEE
+// one, and the certificate notes what another could change. QBatchNormalization applies its quantizers to gamma, beta,
+// mean and variance, and `inverse` to inv.
 #include <fmt/format.h>
 
 #include <cmath>
 
 #include "weft/layers/layer_rows.h"
 #include "weft/layers/steps.h"
+#include "weft/quantizers/float_ops.h"
 
 namespace weft::layers {
 namespace {
 
-Result<std::vector<exact::ReadoutStep>> steps_of(const nn::Node& node, Context& ctx) {
+/// `ulps` moves rsqrt as another processor's would be.
+Result<std::vector<exact::ReadoutStep>> steps_of(const nn::Node& node, Context& ctx, int ulps = 0) {
   WEFT_TRY(const FloatTensor variance, parameter_values(node, "variance", ctx));
   WEFT_TRY(const FloatTensor mean, parameter_values(node, "mean", ctx));
   const std::size_t n = variance.data.size();
@@ -32,7 +36,7 @@ Result<std::vector<exact::ReadoutStep>> steps_of(const nn::Node& node, Context& 
   std::vector<float> inverse(n);
   for (std::size_t i = 0; i < n; ++i) {
     const float root = std::sqrt(variance.data[i] + epsilon);
-    inverse[i] = onnx ? gamma[i] / root : (1.0F / root) * gamma[i];
+    inverse[i] = onnx ? gamma[i] / root : quantizers::moved(1.0F / root, ulps) * gamma[i];
   }
   if (node.functions.count("inverse") != 0) {
     WEFT_TRY(const auto function, quantizers::make(node.functions.at("inverse"), node.origin, ctx));
@@ -71,7 +75,15 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
 
 Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   WEFT_TRY(const auto steps, steps_of(node, ctx));
-  return lower_steps(node, recipe, steps);
+  if (get_string(node.attributes, "form", "keras") == "onnx") return lower_steps(node, recipe, steps);
+  WEFT_TRY(const auto down, steps_of(node, ctx, -kRsqrtUlps));
+  WEFT_TRY(const auto up, steps_of(node, ctx, kRsqrtUlps));
+  Symbol symbol = recipe.input(node);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    WEFT_TRY(symbol,
+             recipe.push(node, std::move(symbol), steps[i], Recipe::MovedOperands{down[i].operands, up[i].operands}));
+  }
+  return recipe.set_output(node, std::move(symbol));
 }
 
 }  // namespace

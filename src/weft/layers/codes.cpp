@@ -97,6 +97,7 @@ Result<Recipe::Codes> Recipe::codes(const nn::Node& node, const Symbol& symbol, 
   }
   if (symbol.typed && !symbol.pending.empty() && widest <= 64) {
     if (auto folded = fold_affine(node, symbol)) {
+      note_moved(symbol);
       if (allow_offset || folded->offset == 0) {
         fold(symbol.layer, node.name);
         return *folded;

@@ -157,10 +157,12 @@ Result<void> lower_dense(const nn::Node& node, Recipe& recipe, const IntegerPara
     Int worst = 0;
     int grid = 126;
     std::int64_t terms = 0;
+    double uncertain = bias && !bias->uncertainty.empty() ? bias->uncertainty[o] : 0.0;
     for (std::size_t i = 0; i < static_cast<std::size_t>(n_in); ++i) {
       const Int w = weights[i * outputs + o];
-      if (w == 0) continue;
-      ++terms;
+      const float difference = kernel.uncertainty.empty() ? 0.0F : kernel.uncertainty[i * outputs + o];
+      if (w == 0 && difference == 0.0F) continue;
+      terms += w == 0 ? 0 : 1;
       Int largest = 0;
       int step = 126;
       for (std::size_t row = 0; row < rows; ++row) {
@@ -168,6 +170,10 @@ Result<void> lower_dense(const nn::Node& node, Recipe& recipe, const IntegerPara
         largest = std::max({largest, r.hi, -r.lo});
         step = std::min(step, r.step_log2);
       }
+      if (difference != 0.0F)
+        uncertain += difference * fixed::to_double(x_scale.at(i) * fixed::rational_from_int(largest) +
+                                                   boost::multiprecision::abs(x.offset));
+      if (w == 0) continue;
       worst += (w < 0 ? -w : w) * largest;
       grid = std::min(grid, step + fixed::trailing_zeros(w));
     }
@@ -177,9 +183,9 @@ Result<void> lower_dense(const nn::Node& node, Recipe& recipe, const IntegerPara
       ++terms;
     }
     const bool here = terms == 0 || (fixed::log2_exact(u) && fixed::floor_shift(worst, grid) < (Int{1} << 24));
-    if (here) continue;
+    if (here && uncertain == 0.0) continue;
     exact = false;
-    bounds[o] = order_bound(fixed::to_double(u) * static_cast<double>(worst), terms);
+    bounds[o] = uncertain + (here ? 0.0 : order_bound(fixed::to_double(u) * static_cast<double>(worst), terms));
   }
 
   Symbol out;

@@ -29,6 +29,7 @@ Result<Symbol> movable(const nn::Node& node, Recipe& recipe, bool keeps_last_axi
         "a tensor with one scale per channel is reshaped across its channels; give the layer in front a result type");
   symbol.value = codes.value;
   symbol.pending.clear();
+  symbol.moved.reset();
   symbol.order_bound.clear();
   return symbol;
 }

@@ -78,6 +78,13 @@ void Recipe::fold(const std::string& layer, const std::string& into) {
     if (probe.layer == layer && !probe.value) probe.folded_into = into;
 }
 
+void Recipe::note_moved(const Symbol& symbol) {
+  if (!symbol.moved) return;
+  auto& c = certificate(symbol.moved->layer, "");
+  c.notes.emplace_back(
+      "its constants come from a kernel of the framework (rsqrt) that differs in the last places between processors");
+}
+
 Result<exact::ValueId> Recipe::add(const std::string& hint, exact::Primitive primitive, Scale scale,
                                    const Origin& origin, std::optional<Shape> shape) {
   std::string base;
@@ -118,10 +125,32 @@ Result<IntegerParameter> Recipe::integer_parameter(const nn::Node& node, const s
   if (parameter.quantizer) {
     WEFT_TRY(const auto function, quantizers::make(*parameter.quantizer, node.origin, ctx_));
     WEFT_TRY(auto q, function->quantize(parameter.values, node.origin, ctx_));
-    return IntegerParameter{std::move(q.values), std::move(q.codes), std::move(q.scale), false};
+    IntegerParameter out{std::move(q.values), std::move(q.codes), std::move(q.scale), false, {}};
+    std::vector<float> uncertainty(out.values.data.size(), 0.0F);
+    std::size_t uncertain = 0;
+    for (const int ulps : {-quantizers::kKernelUlps, quantizers::kKernelUlps}) {
+      const auto moved = function->with_kernels_moved(ulps);
+      if (!moved) break;
+      diag::Engine quiet;  // what there is to say was said for the parameter itself
+      Context silent{quiet};
+      const auto other = moved->quantize(parameter.values, node.origin, silent);
+      if (!other) continue;
+      for (std::size_t i = 0; i < uncertainty.size(); ++i) {
+        const float difference = std::fabs(other->values.data[i] - out.values.data[i]);
+        if (difference > 0.0F && uncertainty[i] == 0.0F) ++uncertain;
+        uncertainty[i] = std::max(uncertainty[i], difference);
+      }
+    }
+    if (uncertain > 0) {
+      weaken(node, Word::Exact,
+             fmt::format("{} of {} values of `{}` depend on the last places of the framework's own kernels", uncertain,
+                         uncertainty.size(), role));
+      out.uncertainty = std::move(uncertainty);
+    }
+    return out;
   }
   if (parameter.quantized)
-    return IntegerParameter{parameter.values, parameter.quantized->codes, parameter.quantized->scale, false};
+    return IntegerParameter{parameter.values, parameter.quantized->codes, parameter.quantized->scale, false, {}};
   double lo = 0.0;
   double hi = 0.0;
   for (float v : parameter.values.data) {
@@ -135,8 +164,11 @@ Result<IntegerParameter> Recipe::integer_parameter(const nn::Node& node, const s
   if (type.width_bits > 62)
     return ctx_.fail(Kind::TypeTooWide, node.origin,
                      fmt::format("parameter `{}` as {} is wider than 62 bits", role, fixed::to_string(type)));
-  IntegerParameter out{FloatTensor(parameter.values.shape), IntTensor(parameter.values.shape),
-                       Scale(fixed::pow2(-type.frac_bits())), true};
+  IntegerParameter out{FloatTensor(parameter.values.shape),
+                       IntTensor(parameter.values.shape),
+                       Scale(fixed::pow2(-type.frac_bits())),
+                       true,
+                       {}};
   bool exact = true;
   for (std::size_t i = 0; i < parameter.values.data.size(); ++i) {
     const Int code = fixed::from_double(parameter.values.data[i], type);
@@ -149,7 +181,8 @@ Result<IntegerParameter> Recipe::integer_parameter(const nn::Node& node, const s
   return out;
 }
 
-Result<Symbol> Recipe::push(const nn::Node& node, Symbol symbol, exact::ReadoutStep step) {
+Result<Symbol> Recipe::push(const nn::Node& node, Symbol symbol, exact::ReadoutStep step,
+                            const std::optional<MovedOperands>& moved) {
   const auto& shape = value(symbol.value).shape;
   const std::size_t channels = shape.empty() ? 1 : static_cast<std::size_t>(shape.back());
   if (step.operands.size() != 1 && step.operands.size() != channels)
@@ -159,6 +192,13 @@ Result<Symbol> Recipe::push(const nn::Node& node, Symbol symbol, exact::ReadoutS
                                  step.operands.size(), channels));
   for (float v : step.operands)
     if (!std::isfinite(v)) return ctx_.fail(Kind::ModelMalformed, node.origin, fmt::format("a constant is {}", v));
+  if (moved && !symbol.moved) symbol.moved = MovedSteps{{symbol.pending, symbol.pending}, node.name, true};
+  if (symbol.moved)
+    for (std::size_t side = 0; side < 2; ++side) {
+      exact::ReadoutStep other = step;
+      if (moved) other.operands = (*moved)[side];
+      symbol.moved->steps[side].emplace_back(std::move(other));
+    }
   symbol.pending.emplace_back(std::move(step));
   return symbol;
 }

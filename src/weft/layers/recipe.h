@@ -3,6 +3,7 @@
 /// The builder with which a layer's recipe writes primitives of the exact graph.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <set>
@@ -18,11 +19,26 @@ namespace weft::layers {
 /// One float32 operation of the source that has not been made integer yet: arithmetic with constants, or a function.
 using Step = std::variant<exact::ReadoutStep, std::shared_ptr<const quantizers::Function>>;
 
+/// The pending steps once more with the results of the source's library kernels (exp, log, rsqrt ...) moved down and
+/// up: frameworks compute those with vector code that differs in the last places from processor to processor.
+struct MovedSteps {
+  std::array<std::vector<Step>, 2> steps;
+  /// The layer with the kernel.
+  std::string layer;
+  /// The kernel computes a constant once (rsqrt of a variance), not a function of the data.
+  bool constant = true;
+};
+
+/// How far TensorFlow's rsqrt is taken to lie from IEEE 1 / sqrt, in units in the last place; 3 were seen.
+inline constexpr int kRsqrtUlps = 4;
+
 /// What a tensor of the source is in the exact graph: the codes of `value`, then `pending` float32 steps:
 /// source value = steps(float32(scale * code)). A quantizer turns all of it into one step function.
 struct Symbol {
   exact::ValueId value;
   std::vector<Step> pending;
+  /// Set when a library kernel takes part in `pending`.
+  std::optional<MovedSteps> moved{};
   /// False for raw sums: their codes follow from ranges, no type was declared by the model or the user.
   bool typed = true;
   /// Largest difference, in real units per channel (one entry: all), that the order of the source's own float32
@@ -74,6 +90,8 @@ struct IntegerParameter {
   Scale scale;
   /// The type was chosen by the user or by default, not by the model.
   bool chosen = false;
+  /// Largest difference per element that the framework's kernels could make to `values`; empty when there is none.
+  std::vector<float> uncertainty{};
 };
 
 class Recipe {
@@ -106,8 +124,11 @@ class Recipe {
   /// Pushes the function, or, for a quantizer, makes the requant. `symbol.order_bound` is consumed into the
   /// certificate.
   Result<Symbol> apply(const nn::Node& node, Symbol symbol, const quantizers::Spec& spec);
-  /// Appends an arithmetic step (one operand, or one per index of the last axis).
-  Result<Symbol> push(const nn::Node& node, Symbol symbol, exact::ReadoutStep step);
+  /// Appends an arithmetic step (one operand, or one per index of the last axis). `moved` are its operands with the
+  /// kernel that computed them moved down and up, where one did.
+  using MovedOperands = std::array<std::vector<float>, 2>;
+  Result<Symbol> push(const nn::Node& node, Symbol symbol, exact::ReadoutStep step,
+                      const std::optional<MovedOperands>& moved = std::nullopt);
   /// Codes only: no pending steps, a declared type. Affine pending steps that are exact are folded into the scale;
   /// other ones, and raw float sums, get the policy's type (certificate `quantized`).
   struct Codes {
@@ -125,6 +146,8 @@ class Recipe {
   void weaken(const nn::Node& node, Word word, const std::string& note);
   /// Marks the layer `layer` as not visible by itself.
   void fold(const std::string& layer, const std::string& into);
+  /// Notes that the constants of pending arithmetic come from a kernel, where nothing rounds the difference away.
+  void note_moved(const Symbol& symbol);
 
   /// The model's own quantizer that already made the codes of a graph input: its node passes them through.
   void mark_input_quantizer(const std::string& node) { input_quantizers_.insert(node); }
@@ -135,6 +158,11 @@ class Recipe {
   Result<Symbol> requant(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function, bool chosen);
   std::uint64_t codes_at_risk(const Symbol& symbol, const quantizers::Function& function,
                               const std::vector<fixed::StepFunction>& functions) const;
+  /// `channels` of the input have functions of their own.
+  void certify_kernels(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function,
+                       const std::vector<fixed::StepFunction>& functions, std::size_t channels);
+  void certify_straight_through(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function,
+                                std::size_t channels);
   std::optional<Codes> fold_affine(const nn::Node& node, const Symbol& symbol);
   const nn::Node& node_of(const Symbol& symbol, const nn::Node& fallback) const;
 

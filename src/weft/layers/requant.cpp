@@ -134,48 +134,6 @@ std::optional<fixed::ShiftRound> shift_form(const Rational& scale, const std::ve
 
 }  // namespace
 
-std::uint64_t Recipe::codes_at_risk(const Symbol& symbol, const quantizers::Function& function,
-                                    const std::vector<fixed::StepFunction>& functions) const {
-  const exact::Value& x = value(symbol.value);
-  const std::size_t channels = std::max({functions.size(), symbol.order_bound.size(), x.scale.factors.size()});
-  std::uint64_t total = 0;
-  for (std::size_t c = 0; c < channels; ++c) {
-    const auto& f = functions[functions.size() == 1 ? 0 : c];
-    const double bound = symbol.order_bound[symbol.order_bound.size() == 1 ? 0 : c];
-    const Rational& scale = x.scale.at(c);
-    const ScaledFloat real(scale);
-    const fixed::Range range = channel_range(x, c, channels);
-    const double codes = std::ceil(bound / fixed::to_double(scale)) + 1.0;
-    const auto pieces = fixed::to_pieces(f, range, std::size_t{1} << 16);
-    if (!pieces || codes > 1e15) {
-      total += 1;  // too many to count one by one: at least one, and the bound is stated
-      continue;
-    }
-    const Int width = static_cast<Int>(codes);
-    Int counted_to = range.lo - 1;
-    for (const Int t : pieces->breakpoints) {
-      const Int from = std::max({range.lo, t - width, counted_to + 1});
-      const Int to = std::min(range.hi, t + width);
-      if (to - from > 100000) {
-        total += static_cast<std::uint64_t>(to - from);
-        counted_to = to;
-        continue;
-      }
-      for (Int k = from; k <= to; ++k) {
-        // Outside of the float32 sum the source rounds alike, so only the sum moves within the bound.
-        const float at = real(k);
-        const auto q = [&](double v) { return function.code(run_steps(symbol.pending, static_cast<float>(v), c), c); };
-        const float below = std::nextafter(static_cast<float>(at - bound), -INFINITY);
-        const float above = std::nextafter(static_cast<float>(at + bound), INFINITY);
-        const Int here = q(at);
-        if (q(below) != here || q(above) != here) ++total;
-      }
-      counted_to = std::max(counted_to, to);
-    }
-  }
-  return total;
-}
-
 Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function,
                                bool chosen) {
   const exact::Value& x = value(symbol.value);
@@ -225,6 +183,10 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
     c.codes_at_risk += risk;
     if (risk > 0) c.word = std::max(c.word, Word::FloatOrder);
   }
+  if (!chosen) {
+    certify_kernels(node, symbol, function, functions, count);
+    certify_straight_through(node, symbol, function, count);
+  }
   fold(symbol.layer, node.name);
   Scale out_scale = set->scale;
   Symbol out;
@@ -239,6 +201,14 @@ Result<Symbol> Recipe::apply(const nn::Node& node, Symbol symbol, const quantize
   const auto* family = quantizers::find_family(spec.family);
   if (family != nullptr && family->is_quantizer) return requant(node, symbol, *function, false);
   if (spec.family == "linear") return symbol;
+  auto down = function->with_kernels_moved(-quantizers::kKernelUlps);
+  if (down && !symbol.moved) symbol.moved = MovedSteps{{symbol.pending, symbol.pending}, node.name, false};
+  if (symbol.moved) {
+    if (down) symbol.moved->constant = false;
+    auto up = function->with_kernels_moved(quantizers::kKernelUlps);
+    symbol.moved->steps[0].emplace_back(down ? std::move(down) : function);
+    symbol.moved->steps[1].emplace_back(up ? std::move(up) : function);
+  }
   symbol.pending.emplace_back(std::move(function));
   return symbol;
 }
@@ -275,6 +245,7 @@ Result<Symbol> Recipe::cast(const nn::Node& node, const Symbol& symbol, const fi
         0, fixed::Rounding::Trn, fixed::Overflow::Sat, 0, std::max<Int>(all.hi, 0), fixed::width_bits(all), true, 0};
     Symbol positive = symbol;
     positive.pending.clear();
+    positive.moved.reset();
     WEFT_TRY(positive.value,
              add(node.name + "_relu", exact::Requant{symbol.value, {relu}, false}, Scale(x.scale), node.origin));
     return requant(node, positive, FixedCast(type), true);

@@ -37,6 +37,7 @@ Result<void> add_output(const nn::GraphPort& port, layers::Recipe& recipe) {
                                       [](const auto& s) { return std::holds_alternative<exact::ReadoutStep>(s); });
   if (arithmetic) {
     for (const auto& step : symbol.pending) output.steps.push_back(std::get<exact::ReadoutStep>(step));
+    recipe.note_moved(symbol);
     if (!symbol.order_bound.empty()) {
       auto& c = recipe.certificate(symbol.sum_layer, "");
       c.word = std::max(c.word, layers::Word::FloatOrder);

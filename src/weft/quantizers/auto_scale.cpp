@@ -62,19 +62,22 @@ std::vector<float> max_value(const FloatTensor& x, const Columns& columns) {
   return result;
 }
 
-float nearest_po2_scale(float scale) { return std::exp2(rint_even(log2_f32(scale + kEpsilon))); }
+float nearest_po2_scale(float scale, int ulps) { return std::exp2(rint_even(log2_f32(scale + kEpsilon, ulps))); }
 
-std::vector<float> least_squares_scale(const FloatTensor& x, const std::vector<float>& q, const Columns& columns) {
+std::vector<float> least_squares_scale(const FloatTensor& x, const std::vector<float>& q, const Columns& columns,
+                                       int ulps) {
   Means means = means_of(x, q, columns);
-  for (std::size_t c = 0; c < columns.columns; ++c) means.xq[c] /= means.qq[c] + kEpsilon;
+  for (std::size_t c = 0; c < columns.columns; ++c) {
+    means.xq[c] = moved(means.xq[c] / (means.qq[c] + kEpsilon), ulps);
+  }
   return std::move(means.xq);
 }
 
 std::vector<float> least_squares_po2_scale(const FloatTensor& x, const std::vector<float>& q, const Columns& columns,
-                                           const Po2Limits& limits) {
-  std::vector<float> scale = least_squares_scale(x, q, columns);
+                                           const Po2Limits& limits, int ulps) {
+  std::vector<float> scale = least_squares_scale(x, q, columns, ulps);
   for (float& s : scale) {
-    s = nearest_po2_scale(s);
+    s = nearest_po2_scale(s, ulps);
     if (limits.min_exponent) s = std::max(s, exp2_int(*limits.min_exponent));
     if (limits.max_exponent) s = std::min(s, exp2_int(*limits.max_exponent));
   }

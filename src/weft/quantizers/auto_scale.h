@@ -29,16 +29,17 @@ struct Po2Limits {
   std::optional<int> max_exponent{};
 };
 
-/// 2^rint(log2(scale + epsilon)) in float32.
-float nearest_po2_scale(float scale);
+/// 2^rint(log2(scale + epsilon)) in float32; `ulps` moves the logarithm.
+float nearest_po2_scale(float scale, int ulps = 0);
 
 /// mean(x q) / (mean(q q) + epsilon) per column in float32: QKeras' least-squares scale. The means are float32 sums in
 /// row order divided by the number of rows; TensorFlow may add in another order, so the result agrees with it to a few
-/// ulps.
-std::vector<float> least_squares_scale(const FloatTensor& x, const std::vector<float>& q, const Columns& columns);
+/// ulps; `ulps` moves it.
+std::vector<float> least_squares_scale(const FloatTensor& x, const std::vector<float>& q, const Columns& columns,
+                                       int ulps = 0);
 /// The same rounded to a power of two within the limits.
 std::vector<float> least_squares_po2_scale(const FloatTensor& x, const std::vector<float>& q, const Columns& columns,
-                                           const Po2Limits& limits);
+                                           const Po2Limits& limits, int ulps = 0);
 
 /// Warns (ScaleAmbiguous) when a least-squares ratio lies so close to sqrt(2) * 2^k that the order of float32 additions
 /// could decide the power of two.

@@ -62,6 +62,11 @@ class AutoBinary final : public Function {
   AutoBinary(bool use_01, bool po2, Po2Limits limits) : use_01_(use_01), po2_(po2), limits_(limits) {}
   [[nodiscard]] float apply(float, std::size_t) const override { return std::numeric_limits<float>::quiet_NaN(); }
   [[nodiscard]] bool data_dependent() const override { return true; }
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    auto other = std::make_shared<AutoBinary>(*this);
+    other->ulps_ = ulps;
+    return other;
+  }
 
   Result<Quantized> quantize(const FloatTensor& x, const Origin& origin, Context& ctx) const override {
     WEFT_TRY_VOID(check_finite(x, origin, ctx));
@@ -70,7 +75,8 @@ class AutoBinary final : public Function {
     std::vector<float> q(x.data.size());
     for (std::size_t i = 0; i < q.size(); ++i) q[i] = binary_step(x.data[i], use_01_);
     if (po2_) certify_po2_scale(x, q, columns, origin, ctx);
-    const auto scale = po2_ ? least_squares_po2_scale(x, q, columns, limits_) : least_squares_scale(x, q, columns);
+    const auto scale =
+        po2_ ? least_squares_po2_scale(x, q, columns, limits_, ulps_) : least_squares_scale(x, q, columns, ulps_);
     return quantized_with_scale(x, q, scale, origin, ctx);
   }
 
@@ -78,6 +84,7 @@ class AutoBinary final : public Function {
   bool use_01_;
   bool po2_;
   Po2Limits limits_;
+  int ulps_ = 0;
 };
 
 Alpha read_alpha(Parameters& parameters, Po2Limits& limits) {

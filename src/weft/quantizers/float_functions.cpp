@@ -20,30 +20,30 @@ constexpr double kSwishMinimum = -1.2784645427610738;
 constexpr double kGeluMinimum = -0.7517915246935645;
 constexpr double kGeluTanhMinimum = -0.7524614220710162;
 
-float swish_f32(float x) { return x * sigmoid_f32(x); }
+float swish_f32(float x, int ulps) { return x * sigmoid_f32(x, ulps); }
 
-float softplus_f32(float x) {
+float softplus_f32(float x, int ulps) {
   const double d = x;
-  return static_cast<float>(d > 0.0 ? d + std::log1p(std::exp(-d)) : std::log1p(std::exp(d)));
+  return moved(static_cast<float>(d > 0.0 ? d + std::log1p(std::exp(-d)) : std::log1p(std::exp(d))), ulps);
 }
 
 float softsign_f32(float x) { return x / (1.0F + std::fabs(x)); }
 
 /// The frameworks subtract after rounding exp(x), which loses bits near 0.
-float exp_minus_one(float x) { return exp_f32(x) - 1.0F; }
+float exp_minus_one(float x, int ulps) { return exp_f32(x, ulps) - 1.0F; }
 
-float gelu_f32(float x) {
+float gelu_f32(float x, int ulps) {
   const float scaled = x / std::numbers::sqrt2_v<float>;
-  const float sum = 1.0F + static_cast<float>(std::erf(static_cast<double>(scaled)));
+  const float sum = 1.0F + moved(static_cast<float>(std::erf(static_cast<double>(scaled))), ulps);
   const float half = 0.5F * x;
   return half * sum;
 }
 
-float gelu_tanh_f32(float x) {
+float gelu_tanh_f32(float x, int ulps) {
   constexpr float kSqrt2OverPi = 0.7978845608028654F;
   const float cube = static_cast<float>(std::pow(static_cast<double>(x), 3.0));
   const float weighted = 0.044715F * cube;
-  const float sum = 1.0F + tanh_f32(kSqrt2OverPi * (x + weighted));
+  const float sum = 1.0F + tanh_f32(kSqrt2OverPi * (x + weighted), ulps);
   const float half = 0.5F * x;
   return half * sum;
 }
@@ -104,7 +104,7 @@ Made make_elu(const Spec& spec, const Origin& origin, Context& ctx) {
   const float alpha = static_cast<float>(parameters.number("alpha"));
   if (!parameters.ok()) return diag::failure;
   return plain_function(
-      spec, [alpha](float x) { return x < 0.0F ? alpha * exp_minus_one(x) : x; },
+      spec, [alpha](float x, int ulps) { return x < 0.0F ? alpha * exp_minus_one(x, ulps) : x; },
       alpha < 0.0F ? std::vector<double>{0.0} : std::vector<double>{});
 }
 
@@ -163,15 +163,15 @@ Family clip_family() {
 }
 
 Family tanh_family() {
-  return parameterless_family("tanh", "hyperbolic tangent", [](float x) { return tanh_f32(x); });
+  return parameterless_family("tanh", "hyperbolic tangent", [](float x, int ulps) { return tanh_f32(x, ulps); });
 }
 
 Family sigmoid_family() {
-  return parameterless_family("sigmoid", "1 / (1 + exp(-x))", [](float x) { return sigmoid_f32(x); });
+  return parameterless_family("sigmoid", "1 / (1 + exp(-x))", [](float x, int ulps) { return sigmoid_f32(x, ulps); });
 }
 
 Family softplus_family() {
-  return parameterless_family("softplus", "ln(1 + exp(x))", [](float x) { return softplus_f32(x); });
+  return parameterless_family("softplus", "ln(1 + exp(x))", [](float x, int ulps) { return softplus_f32(x, ulps); });
 }
 
 Family softsign_family() {
@@ -187,24 +187,25 @@ Family elu_family() {
 }
 
 Family selu_family() {
-  return parameterless_family("selu", "scaled exponential linear unit", [](float x) {
+  return parameterless_family("selu", "scaled exponential linear unit", [](float x, int ulps) {
     constexpr float kScale = 1.0507009873554804934193349852946F;
     constexpr float kScaleAlpha = 1.7580993408473768599402175208123F;
-    return x < 0.0F ? kScaleAlpha * exp_minus_one(x) : kScale * x;
+    return x < 0.0F ? kScaleAlpha * exp_minus_one(x, ulps) : kScale * x;
   });
 }
 
 Family exponential_family() {
-  return parameterless_family("exponential", "exp(x)", [](float x) { return exp_f32(x); });
+  return parameterless_family("exponential", "exp(x)", [](float x, int ulps) { return exp_f32(x, ulps); });
 }
 
 Family swish_family() {
-  return parameterless_family("swish", "x sigmoid(x)", [](float x) { return swish_f32(x); }, {kSwishMinimum});
+  return parameterless_family("swish", "x sigmoid(x)", [](float x, int ulps) { return swish_f32(x, ulps); },
+                              {kSwishMinimum});
 }
 
 Family silu_family() {
-  return parameterless_family("silu", "x sigmoid(x), another name of swish", [](float x) { return swish_f32(x); },
-                              {kSwishMinimum});
+  return parameterless_family("silu", "x sigmoid(x), another name of swish",
+                              [](float x, int ulps) { return swish_f32(x, ulps); }, {kSwishMinimum});
 }
 
 Family gelu_family() {

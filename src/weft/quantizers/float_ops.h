@@ -3,6 +3,7 @@
 /// float32 operations as the source frameworks execute them, one rounding per line.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -45,12 +46,24 @@ inline bool is_power_of_two(float x) {
   return std::isnormal(x) && std::frexp(x, &exponent) == 0.5F;
 }
 
+/// x moved by `ulps` units in its last place; zero, infinities and NaN stay.
+inline float moved(float x, int ulps) {
+  if (ulps == 0 || x == 0.0F || !std::isfinite(x)) return x;
+  return x + static_cast<float>(ulps) * std::ldexp(1.0F, std::max(std::ilogb(x), -126) - 23);
+}
+
 // Transcendental functions are evaluated in double and rounded once: within half a float32 ulp of the real function,
-// the same on every machine. The frameworks' own kernels are good to an ulp or two, so results may differ from them in
-// the last bit.
-inline float exp_f32(float x) { return static_cast<float>(std::exp(static_cast<double>(x))); }
-inline float tanh_f32(float x) { return static_cast<float>(std::tanh(static_cast<double>(x))); }
-inline float sigmoid_f32(float x) { return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x)))); }
+// the same on every machine. The frameworks' own kernels are good to a few ulps, so results may differ from them in
+// the last bits; `ulps` moves the result to ask what that would change.
+inline float exp_f32(float x, int ulps = 0) {
+  return moved(static_cast<float>(std::exp(static_cast<double>(x))), ulps);
+}
+inline float tanh_f32(float x, int ulps = 0) {
+  return moved(static_cast<float>(std::tanh(static_cast<double>(x))), ulps);
+}
+inline float sigmoid_f32(float x, int ulps = 0) {
+  return moved(static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x)))), ulps);
+}
 
 /// Natural logarithm of a positive normal number as the vector kernel of TensorFlow on CPUs computes it (Cephes'
 /// polynomial, Moshier's logf). It decides the exponents of the power-of-two quantizers at their boundaries, so it is
@@ -58,7 +71,7 @@ inline float sigmoid_f32(float x) { return static_cast<float>(1.0 / (1.0 + std::
 float log_f32(float x);
 
 /// log2 as QKeras computes it: float32 ln, divided by float32 ln 2.
-inline float log2_f32(float x) { return log_f32(x) / kLn2; }
+inline float log2_f32(float x, int ulps = 0) { return moved(log_f32(x), ulps) / kLn2; }
 
 /// QKeras' internal sigmoids: clip(x/2 + 1/2, 0, 1) and clip(0.1875 x + 1/2, 0, 1).
 inline float hard_sigmoid_f32(float x) {

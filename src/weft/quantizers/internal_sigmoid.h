@@ -10,12 +10,13 @@ namespace weft::quantizers {
 
 enum class InternalSigmoid { Hard, Smooth, Real };
 
-inline float internal_sigmoid(float x, InternalSigmoid form) {
+/// `ulps` moves the real form as a kernel may.
+inline float internal_sigmoid(float x, InternalSigmoid form, int ulps = 0) {
   switch (form) {
     case InternalSigmoid::Smooth:
       return smooth_sigmoid_f32(x);
     case InternalSigmoid::Real:
-      return sigmoid_f32(x);
+      return sigmoid_f32(x, ulps);
     case InternalSigmoid::Hard:
       break;
   }

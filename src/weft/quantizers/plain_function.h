@@ -3,19 +3,31 @@
 /// Float functions without a set of outputs: relu, tanh ...
 #pragma once
 
+#include <type_traits>
 #include <utility>
 
 #include "weft/quantizers/parameters.h"
 
 namespace weft::quantizers {
 
-/// A float32 function given by a callable.
+/// A float32 function given by a callable of x, or of x and ulps when a kernel of the source's library takes part.
 template <class F>
 class PlainFunction final : public Function {
  public:
   PlainFunction(std::string family, F function, std::vector<double> turning_points)
       : family_(std::move(family)), function_(std::move(function)), turning_points_(std::move(turning_points)) {}
-  [[nodiscard]] float apply(float x, std::size_t) const override { return function_(x); }
+  [[nodiscard]] float apply(float x, std::size_t) const override {
+    if constexpr (kHasKernel)
+      return function_(x, ulps_);
+    else
+      return function_(x);
+  }
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    if constexpr (!kHasKernel) return nullptr;
+    auto other = std::make_shared<PlainFunction>(*this);
+    other->ulps_ = ulps;
+    return other;
+  }
   [[nodiscard]] std::vector<double> turning_points() const override { return turning_points_; }
   Result<Quantized> quantize(const FloatTensor&, const Origin& origin, Context& ctx) const override {
     return ctx.fail(Kind::QuantizerUnsupported, origin,
@@ -23,8 +35,11 @@ class PlainFunction final : public Function {
   }
 
  private:
+  static constexpr bool kHasKernel = std::is_invocable_v<F, float, int>;
+
   std::string family_;
   F function_;
+  int ulps_ = 0;
   std::vector<double> turning_points_;
 };
 

@@ -90,6 +90,12 @@ class AutoBits final : public Function {
       : parameters_(std::move(parameters)), straight_through_(straight_through) {}
   [[nodiscard]] float apply(float, std::size_t) const override { return std::numeric_limits<float>::quiet_NaN(); }
   [[nodiscard]] bool data_dependent() const override { return true; }
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    if (parameters_.alpha.mode != Alpha::Mode::AutoPo2) return nullptr;  // a maximum and a division
+    auto other = std::make_shared<AutoBits>(*this);
+    other->ulps_ = ulps;
+    return other;
+  }
   Result<Quantized> quantize(const FloatTensor& tensor, const Origin& origin, Context& ctx) const override;
 
  private:
@@ -102,6 +108,7 @@ class AutoBits final : public Function {
 
   BitsParameters parameters_;
   StraightThrough straight_through_;
+  int ulps_ = 0;
 };
 
 Result<Quantized> AutoBits::quantize(const FloatTensor& tensor, const Origin& origin, Context& ctx) const {
@@ -118,12 +125,12 @@ Result<Quantized> AutoBits::quantize(const FloatTensor& tensor, const Origin& or
   std::vector<float> scale = max_abs(x, columns, tensor.rank() <= 1);
   for (float& s : scale) s = s * 2.0F / levels;
   if (parameters_.alpha.mode == Alpha::Mode::AutoPo2) {
-    for (float& s : scale) s = nearest_po2_scale(s);
+    for (float& s : scale) s = nearest_po2_scale(s, ulps_);
     constexpr int kRounds = 5;
     for (int round = 0; round < kRounds; ++round) {
       const auto z = codes(x, scale, half_levels);
       if (round == kRounds - 1) certify_po2_scale(x, z, columns, origin, ctx);
-      auto next = least_squares_po2_scale(x, z, columns, parameters_.po2_limits);
+      auto next = least_squares_po2_scale(x, z, columns, parameters_.po2_limits, ulps_);
       if (round == kRounds - 1 && next != scale) {
         ctx.report(Kind::Info, origin,
                    "the automatic power-of-two scale of `quantized_bits` has not settled after five rounds; QKeras up "

@@ -87,6 +87,12 @@ class AutoLinear final : public Function {
       : steps_(steps), keep_negative_(keep_negative), po2_(po2), straight_through_(straight_through) {}
   [[nodiscard]] float apply(float, std::size_t) const override { return std::numeric_limits<float>::quiet_NaN(); }
   [[nodiscard]] bool data_dependent() const override { return true; }
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    if (!po2_) return nullptr;  // a maximum and a division
+    auto other = std::make_shared<AutoLinear>(*this);
+    other->ulps_ = ulps;
+    return other;
+  }
 
   Result<Quantized> quantize(const FloatTensor& x, const Origin& origin, Context& ctx) const override {
     WEFT_TRY_VOID(check_finite(x, origin, ctx));
@@ -125,12 +131,12 @@ class AutoLinear final : public Function {
   /// Least-squares rounds until nothing changes, five at most (one in sign mode).
   [[nodiscard]] std::vector<float> po2_scale(const FloatTensor& x, const Columns& columns, std::vector<float> scale,
                                              const Origin& origin, Context& ctx) const {
-    for (float& s : scale) s = nearest_po2_scale(s);
+    for (float& s : scale) s = nearest_po2_scale(s, ulps_);
     const int rounds = steps_.sign_mode ? 1 : 5;
     std::vector<float> steps(x.data.size());
     for (int round = 0; round < rounds; ++round) {
       for (std::size_t i = 0; i < steps.size(); ++i) steps[i] = steps_.step(x.data[i], scale[i % scale.size()]);
-      auto next = least_squares_po2_scale(x, steps, columns, {});
+      auto next = least_squares_po2_scale(x, steps, columns, {}, ulps_);
       const bool settled = next == scale;
       scale = std::move(next);
       if (settled) break;
@@ -143,6 +149,7 @@ class AutoLinear final : public Function {
   bool keep_negative_;
   bool po2_;
   StraightThrough straight_through_;
+  int ulps_ = 0;
 };
 
 Result<std::shared_ptr<const Function>> make_quantized_linear(const Spec& spec, const Origin& origin, Context& ctx) {

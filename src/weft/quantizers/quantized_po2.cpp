@@ -47,6 +47,9 @@ class Po2Grid {
     return result;
   }
 
+  /// Moves the logarithm as a kernel may.
+  void move_kernels(int ulps) { ulps_ = ulps; }
+
   /// True when magnitude() falls at epsilon: zero takes 2^min, the next larger magnitudes 2^(2 min).
   [[nodiscard]] bool falls_at_epsilon() const { return exponent(0.0F) > exponent(kEpsilon); }
 
@@ -59,7 +62,7 @@ class Po2Grid {
   [[nodiscard]] float exponent(float a) const {
     if (a < kEpsilon) return min_exponent_;
     if (p_.max_value && a >= *p_.max_value) a = *p_.max_value;
-    const float log2 = log2_f32(p_.quadratic ? std::sqrt(a) : a);
+    const float log2 = log2_f32(p_.quadratic ? std::sqrt(a) : a, ulps_);
     const float rounded = p_.floor ? std::floor(log2) : rint_even(log2);
     return (p_.quadratic ? 2.0F : 1.0F) * clip(rounded, min_exponent_, max_exponent_);
   }
@@ -67,6 +70,7 @@ class Po2Grid {
   Po2Parameters p_;
   float min_exponent_ = 0.0F;
   float max_exponent_ = 0.0F;
+  int ulps_ = 0;
 };
 
 class QuantizedPo2 final : public SetQuantizer {
@@ -82,6 +86,11 @@ class QuantizedPo2 final : public SetQuantizer {
   [[nodiscard]] std::vector<double> turning_points() const override {
     if (!grid_.falls_at_epsilon()) return {};
     return {std::nextafter(-kEpsilon, 0.0F), kEpsilon};
+  }
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    auto other = std::make_shared<QuantizedPo2>(*this);
+    other->grid_.move_kernels(ulps);
+    return other;
   }
 
  protected:
@@ -109,6 +118,11 @@ class QuantizedReluPo2 final : public SetQuantizer {
     if (!grid_.falls_at_epsilon()) return {};
     if (slope_ == 0.0F) return {kEpsilon};
     return {std::nextafter(-kEpsilon / slope_, 0.0F), kEpsilon};
+  }
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    auto other = std::make_shared<QuantizedReluPo2>(*this);
+    other->grid_.move_kernels(ulps);
+    return other;
   }
 
  protected:

@@ -57,6 +57,13 @@ class QuantizedRelu final : public SetQuantizer {
     set_outputs(std::move(set));
   }
 
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    if (p_.fast || !p_.use_sigmoid || p_.sigmoid != InternalSigmoid::Real) return nullptr;
+    auto other = std::make_shared<QuantizedRelu>(*this);
+    other->ulps_ = ulps;
+    return other;
+  }
+
  protected:
   [[nodiscard]] float quantized(float x, std::size_t) const override {
     float xq = p_.use_sigmoid && !p_.fast ? sigmoid_form(x) : linear_form(x);
@@ -83,7 +90,7 @@ class QuantizedRelu final : public SetQuantizer {
   }
 
   [[nodiscard]] float sigmoid_form(float x) const {
-    const float p = internal_sigmoid(x / mi_, p_.sigmoid) * m_;
+    const float p = internal_sigmoid(x / mi_, p_.sigmoid, ulps_) * m_;
     const float positive = 2.0F * (rint_even(p) / m_);
     float xq = mi_ * clip(positive - 1.0F, 0.0F, 1.0F - 1.0F / m_);
     if (p_.leaky()) {
@@ -98,6 +105,7 @@ class QuantizedRelu final : public SetQuantizer {
   float m_;
   float mi_;
   float largest_;
+  int ulps_ = 0;
 };
 
 Result<std::shared_ptr<const Function>> make_quantized_relu(const Spec& spec, const Origin& origin, Context& ctx) {

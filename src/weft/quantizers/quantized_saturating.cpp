@@ -31,6 +31,13 @@ class Saturating final : public SetQuantizer {
     set_outputs(
         power_of_two_set(-magnitude_bits, code_on_grid(lo_, -magnitude_bits), code_on_grid(hi_, -magnitude_bits)));
   }
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    const bool internal = form_ == Form::HardTanh || form_ == Form::HardSigmoid;
+    if (internal && sigmoid_ != InternalSigmoid::Real) return nullptr;
+    auto other = std::make_shared<Saturating>(*this);
+    other->ulps_ = ulps;
+    return other;
+  }
 
  protected:
   [[nodiscard]] float quantized(float x, std::size_t) const override {
@@ -42,15 +49,15 @@ class Saturating final : public SetQuantizer {
   [[nodiscard]] float function(float x) const {
     switch (form_) {
       case Form::Tanh:
-        return tanh_f32(x);
+        return tanh_f32(x, ulps_);
       case Form::Sigmoid:
-        return sigmoid_f32(x);
+        return sigmoid_f32(x, ulps_);
       case Form::HardSigmoid:
-        return internal_sigmoid(x, sigmoid_);
+        return internal_sigmoid(x, sigmoid_, ulps_);
       case Form::HardTanh:
         break;
     }
-    const float twice = 2.0F * internal_sigmoid(x, sigmoid_);
+    const float twice = 2.0F * internal_sigmoid(x, sigmoid_, ulps_);
     return twice - 1.0F;
   }
 
@@ -59,6 +66,7 @@ class Saturating final : public SetQuantizer {
   float m_;
   float lo_ = 0.0F;
   float hi_ = 0.0F;
+  int ulps_ = 0;
 };
 
 struct UlawParameters {
@@ -78,10 +86,20 @@ class QuantizedUlaw final : public SetQuantizer {
     for (int k = 0; k <= static_cast<int>(m_); ++k) values.push_back(value_of_step(static_cast<float>(k)));
     set_outputs(dyadic_set(values));
   }
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    auto other = std::make_shared<QuantizedUlaw>(*this);
+    other->ulps_ = ulps;
+    return other;
+  }
+  [[nodiscard]] Int code(float x, std::size_t channel) const override {
+    if (ulps_ == 0) return SetQuantizer::code(x, channel);
+    // Moved values may lie between the codes of the set.
+    return nearest_code(quantized(x, channel), outputs()->scale.at(channel));
+  }
 
  protected:
   [[nodiscard]] float quantized(float x, std::size_t) const override {
-    return value_of_step(rint_even(internal_sigmoid(x / mi_, p_.sigmoid) * m_));
+    return value_of_step(rint_even(internal_sigmoid(x / mi_, p_.sigmoid, ulps_) * m_));
   }
 
  private:
@@ -90,7 +108,7 @@ class QuantizedUlaw final : public SetQuantizer {
     const float twice = 2.0F * (k / m_);
     const float r = twice - 1.0F;
     const float grown = p_.u * std::fabs(r);
-    const float law = sign(r) * log_f32(1.0F + grown) / log_f32(1.0F + p_.u);
+    const float law = sign(r) * moved(log_f32(1.0F + grown), ulps_) / log_f32(1.0F + p_.u);
     const float reserved = (p_.symmetric ? 1.0F : 0.0F) / m_;
     return mi_ * clip(law, -1.0F + reserved, 1.0F - 1.0F / m_);
   }
@@ -98,6 +116,7 @@ class QuantizedUlaw final : public SetQuantizer {
   UlawParameters p_;
   float m_;
   float mi_;
+  int ulps_ = 0;
 };
 
 Result<std::shared_ptr<const Function>> make_quantized_tanh(const Spec& spec, const Origin& origin, Context& ctx) {

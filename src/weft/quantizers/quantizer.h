@@ -43,6 +43,10 @@ struct OutputSet {
   std::optional<fixed::FixedType> type;
 };
 
+/// How far, in float32 units in the last place, the frameworks' kernels are taken to lie from ours: more than the
+/// largest difference that tests/interop has seen to TensorFlow's.
+inline constexpr int kKernelUlps = 16;
+
 /// A function of one float32 number, per channel of the last axis where its parameters are.
 class Function {
  public:
@@ -62,6 +66,11 @@ class Function {
   /// True when the scale is computed from the tensor itself (alpha = auto or auto_po2 without a frozen scale): apply()
   /// has no meaning of its own then and gives NaN; quantize() is the definition.
   [[nodiscard]] virtual bool data_dependent() const { return false; }
+
+  /// The same function with the result of every kernel of the source's library (exp, tanh, log, sums of many numbers)
+  /// moved by `ulps` float32 units in the last place; nullptr when only IEEE operations take part, which every machine
+  /// computes alike. With +-kKernelUlps it bounds what the source may answer: its kernels differ between processors.
+  [[nodiscard]] virtual std::shared_ptr<const Function> with_kernels_moved(int ulps) const;
 
   /// For quantizers: the set of outputs. nullopt for plain functions (relu, tanh ...), for quantizers whose set depends
   /// on the data (alpha = auto on an activation), for qnoise_factor != 1 and for sets that need more than 120 bits.

@@ -55,6 +55,11 @@ class AutoTernary final : public Function {
   AutoTernary(bool po2, int rounds) : po2_(po2), rounds_(rounds) {}
   [[nodiscard]] float apply(float, std::size_t) const override { return std::numeric_limits<float>::quiet_NaN(); }
   [[nodiscard]] bool data_dependent() const override { return true; }
+  [[nodiscard]] std::shared_ptr<const Function> with_kernels_moved(int ulps) const override {
+    auto other = std::make_shared<AutoTernary>(*this);
+    other->ulps_ = ulps;
+    return other;
+  }
 
   Result<Quantized> quantize(const FloatTensor& x, const Origin& origin, Context& ctx) const override {
     WEFT_TRY_VOID(check_finite(x, origin, ctx));
@@ -63,7 +68,7 @@ class AutoTernary final : public Function {
     std::vector<float> scale = max_abs(x, columns, x.rank() <= 1);
     for (float& s : scale) {
       s = 2.0F * s / 3.0F;
-      if (po2_) s = nearest_po2_scale(s);
+      if (po2_) s = nearest_po2_scale(s, ulps_);
     }
     std::vector<float> q(x.data.size());
     for (int round = 0; round < rounds_; ++round) {
@@ -72,7 +77,7 @@ class AutoTernary final : public Function {
         const float v = s * rint_even(x.data[i] / s);
         q[i] = std::fabs(v) >= s / 2.0F ? sign(x.data[i]) : 0.0F;
       }
-      scale = po2_ ? least_squares_po2_scale(x, q, columns, {}) : least_squares_scale(x, q, columns);
+      scale = po2_ ? least_squares_po2_scale(x, q, columns, {}, ulps_) : least_squares_scale(x, q, columns, ulps_);
     }
     if (po2_) certify_po2_scale(x, q, columns, origin, ctx);
     return quantized_with_scale(x, q, scale, origin, ctx);
@@ -81,6 +86,7 @@ class AutoTernary final : public Function {
  private:
   bool po2_;
   int rounds_;
+  int ulps_ = 0;
 };
 
 Result<std::shared_ptr<const Function>> build(Parameters& parameters, bool stochastic_rounding) {
