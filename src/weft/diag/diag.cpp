@@ -54,16 +54,34 @@ std::string_view to_string(Severity severity) {
   return "error";
 }
 
+namespace {
+
+/// Names come from files: control bytes would steer the terminal, so they are shown as \x1b.
+std::string printable(const std::string& text, bool keep_lines) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && (c != '\n' || !keep_lines)) || byte == 0x7f)
+      out += fmt::format("\\x{:02x}", byte);
+    else
+      out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string to_text(const Diagnostic& diagnostic) {
   std::string out = fmt::format("{}: ", to_string(diagnostic.severity));
-  const auto& o = diagnostic.origin;
+  Origin o = diagnostic.origin;
+  for (std::string* name : {&o.file, &o.node, &o.op, &o.tensor}) *name = printable(*name, false);
   if (!o.file.empty()) out += o.file + ": ";
   if (!o.node.empty()) out += fmt::format("node `{}`{}: ", o.node, o.op.empty() ? "" : " (" + o.op + ")");
   if (o.node.empty() && !o.op.empty()) out += fmt::format("{}: ", o.op);
   if (!o.tensor.empty()) out += fmt::format("tensor `{}`: ", o.tensor);
   out += fmt::format("{} [{}]", diagnostic.message, info(diagnostic.kind).slug);
   for (const auto& note : diagnostic.notes) out += "\n  note: " + note;
-  return out;
+  return printable(out, true);
 }
 
 std::string to_json(const Diagnostic& diagnostic) {

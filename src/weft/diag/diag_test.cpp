@@ -43,6 +43,12 @@ Result<int> quarter(int x) {
   return half(h);
 }
 
+TEST(Text, ShowsControlBytesOfNames) {
+  const Diagnostic d{
+      Severity::Error, Kind::LayerUnsupported, "no `\x1b[2J` here\nsecond line", {"a.h5", "x\ny\x7f", "", ""}, {}};
+  EXPECT_EQ(to_text(d), "error: a.h5: node `x\\x0ay\\x7f`: no `\\x1b[2J` here\nsecond line [layer-unsupported]");
+}
+
 TEST(Result, TryPropagates) {
   EXPECT_EQ(*quarter(8), 2);
   EXPECT_FALSE(quarter(6).ok());

@@ -45,4 +45,7 @@ Result<void> apply_function(const nn::Node& node, const std::string& role, std::
 Result<std::vector<std::vector<float>>> run_float(const nn::Graph& graph, const std::vector<std::vector<float>>& inputs,
                                                   std::int64_t batch, Context& ctx);
 
+/// Softmax in place, in float32, of every row of `n` numbers.
+void softmax_rows(std::vector<float>& data, std::size_t n);
+
 }  // namespace weft::layers

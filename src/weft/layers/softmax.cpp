@@ -36,17 +36,8 @@ Result<Shape> shape(const nn::Graph& graph, const nn::Node& node, Context& ctx) 
 }
 
 Result<void> evaluate(const nn::Node& node, FloatRun& run, Context&) {
-  const auto& x = run.input(node, 0);
-  auto& y = run.output(node);
-  const auto n = static_cast<std::size_t>(run.graph().at(node.inputs[0]).shape.back());
-  for (std::size_t row = 0; row < x.size() / n; ++row) {
-    const float* in = x.data() + row * n;
-    float* out = y.data() + row * n;
-    const float largest = *std::max_element(in, in + n);
-    float sum = 0.0F;
-    for (std::size_t i = 0; i < n; ++i) sum += out[i] = std::exp(in[i] - largest);
-    for (std::size_t i = 0; i < n; ++i) out[i] /= sum;
-  }
+  run.output(node) = run.input(node, 0);
+  softmax_rows(run.output(node), static_cast<std::size_t>(run.graph().at(node.inputs[0]).shape.back()));
   return {};
 }
 
@@ -140,6 +131,16 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
 }
 
 }  // namespace
+
+void softmax_rows(std::vector<float>& data, std::size_t n) {
+  for (std::size_t row = 0; row < data.size() / n; ++row) {
+    float* out = data.data() + row * n;
+    const float largest = *std::max_element(out, out + n);
+    float sum = 0.0F;
+    for (std::size_t i = 0; i < n; ++i) sum += out[i] = std::exp(out[i] - largest);
+    for (std::size_t i = 0; i < n; ++i) out[i] /= sum;
+  }
+}
 
 Layer softmax_layer() {
   return {.op = "Softmax",
