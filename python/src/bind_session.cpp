@@ -90,22 +90,22 @@ void bind_session(py::module_& m) {
       "Writes the project folder; returns the content of weft.json.");
   m.def(
       "predict",
-      [](const Session& session,
-         const std::vector<py::array_t<float, py::array::c_style | py::array::forcecast>>& inputs, bool use_float,
-         const CallOptions& options) {
-        const auto rows = to_rows(inputs, session.model.graph);
-        return prediction(Call(options).run([&](Context& ctx) {
+      [](const Session& session, const py::dict& inputs, bool use_float, const CallOptions& options) {
+        auto arrays = to_arrays(inputs);
+        return prediction(Call(options).run([&](Context& ctx) -> Result<driver::Prediction> {
+          WEFT_TRY(const auto rows, driver::input_rows(session.model.graph, std::move(arrays), "", ctx));
           return driver::predict(session, rows, {.trace = false, .use_float = use_float}, ctx);
         }));
       },
       py::arg("session"), py::arg("inputs"), py::arg("use_float"), py::arg("options"), "Outputs by name.");
   m.def(
       "predict_codes",
-      [](const Session& session,
-         const std::vector<py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>>& inputs,
-         const CallOptions& options) {
-        const auto rows = to_codes(inputs, session.model.graph);
-        const auto p = Call(options).run([&](Context& ctx) { return driver::predict_codes(session, rows, ctx); });
+      [](const Session& session, const py::dict& inputs, const CallOptions& options) {
+        auto arrays = to_arrays(inputs);
+        const auto p = Call(options).run([&](Context& ctx) -> Result<driver::Prediction> {
+          WEFT_TRY(const auto rows, driver::input_codes(session.model.graph, std::move(arrays), "", ctx));
+          return driver::predict_codes(session, rows, ctx);
+        });
         py::dict outputs;
         for (const auto& out : p.outputs)
           outputs[py::str(out.name)] = to_array(out.codes, with_batch(p.samples, out.shape));
@@ -114,12 +114,12 @@ void bind_session(py::module_& m) {
       py::arg("session"), py::arg("inputs"), py::arg("options"), "Codes of the outputs by name, from codes.");
   m.def(
       "trace",
-      [](const Session& session,
-         const std::vector<py::array_t<float, py::array::c_style | py::array::forcecast>>& inputs, bool use_float,
-         const CallOptions& options) {
-        const auto rows = to_rows(inputs, session.model.graph);
-        const auto p = Call(options).run(
-            [&](Context& ctx) { return driver::predict(session, rows, {.trace = true, .use_float = use_float}, ctx); });
+      [](const Session& session, const py::dict& inputs, bool use_float, const CallOptions& options) {
+        auto arrays = to_arrays(inputs);
+        const auto p = Call(options).run([&](Context& ctx) -> Result<driver::Prediction> {
+          WEFT_TRY(const auto rows, driver::input_rows(session.model.graph, std::move(arrays), "", ctx));
+          return driver::predict(session, rows, {.trace = true, .use_float = use_float}, ctx);
+        });
         py::dict layers;
         for (const auto& [name, array] : p.trace) layers[py::str(name)] = to_array(array);
         return layers;
@@ -127,11 +127,13 @@ void bind_session(py::module_& m) {
       py::arg("session"), py::arg("inputs"), py::arg("use_float"), py::arg("options"), "Every layer's output by name.");
   m.def(
       "compare",
-      [](const Session& session,
-         const std::vector<py::array_t<float, py::array::c_style | py::array::forcecast>>& inputs,
-         const std::optional<std::vector<std::int64_t>>& labels, const CallOptions& options) {
-        const auto rows = to_rows(inputs, session.model.graph);
-        return Call(options).run([&](Context& ctx) { return driver::compare(session, rows, labels, ctx); });
+      [](const Session& session, const py::dict& inputs, const std::optional<std::vector<std::int64_t>>& labels,
+         const CallOptions& options) {
+        auto arrays = to_arrays(inputs);
+        return Call(options).run([&](Context& ctx) -> Result<driver::Comparison> {
+          WEFT_TRY(const auto rows, driver::input_rows(session.model.graph, std::move(arrays), "", ctx));
+          return driver::compare(session, rows, labels, ctx);
+        });
       },
       py::arg("session"), py::arg("inputs"), py::arg("labels"), py::arg("options"),
       "The float model against the exact one.");

@@ -76,43 +76,34 @@ py::object to_python(const support::Json& json) {
   }
 }
 
-namespace {
-
-template <class T, class Rows>
-void fill(const std::vector<py::array_t<T, py::array::c_style | py::array::forcecast>>& inputs, const nn::Graph& graph,
-          Rows& rows) {
-  if (inputs.size() != graph.inputs.size())
-    throw py::value_error(fmt::format("{} arrays for {} inputs", inputs.size(), graph.inputs.size()));
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const auto& array = inputs[i];
-    if (array.ndim() == 0) throw py::value_error("an array needs a batch axis");
-    const std::int64_t batch = array.shape(0);
-    if (i > 0 && batch != rows.batch) throw py::value_error("the inputs have different numbers of rows");
-    if (array.size() != batch * element_count(graph.at(graph.inputs[i].tensor).shape))
-      throw py::value_error(fmt::format("input `{}`: the array does not have the input's size", graph.inputs[i].name));
-    rows.batch = batch;
-    rows.inputs.emplace_back(array.data(), array.data() + array.size());
+std::map<std::string, support::Array> to_arrays(const py::dict& inputs) {
+  std::map<std::string, support::Array> out;
+  for (const auto& [name, value] : inputs) {
+    const auto array = py::array::ensure(value);
+    if (!array) throw py::error_already_set();
+    auto& to = out[py::cast<std::string>(name)];
+    to.shape.assign(array.shape(), array.shape() + array.ndim());
+    const auto copy = [&]<class T>(T) {
+      const py::array_t<T, py::array::c_style | py::array::forcecast> typed(array);
+      to.data = std::vector<T>(typed.data(), typed.data() + typed.size());
+    };
+    switch (array.dtype().kind()) {
+      case 'b':
+      case 'i':
+      case 'u':
+        copy(std::int64_t{});
+        break;
+      case 'f':
+        if (array.itemsize() <= 4)
+          copy(float{});
+        else
+          copy(double{});
+        break;
+      default:
+        throw py::type_error(fmt::format("input `{}`: an array of numbers is expected", py::cast<std::string>(name)));
+    }
   }
-}
-
-}  // namespace
-
-driver::InputRows to_rows(const std::vector<py::array_t<float, py::array::c_style | py::array::forcecast>>& inputs,
-                          const nn::Graph& graph) {
-  driver::InputRows rows;
-  fill<float>(inputs, graph, rows);
-  for (const auto& row : rows.inputs)
-    for (const float value : row)
-      if (!std::isfinite(value)) throw py::value_error("the data holds NaN or infinity");
-  return rows;
-}
-
-driver::InputCodes to_codes(
-    const std::vector<py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>>& inputs,
-    const nn::Graph& graph) {
-  driver::InputCodes rows;
-  fill<std::int64_t>(inputs, graph, rows);
-  return rows;
+  return out;
 }
 
 py::object to_array(const support::Array& array) {

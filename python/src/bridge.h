@@ -59,12 +59,8 @@ class Call : public Progress {
 /// dict, list, str, int, float, bool, None.
 py::object to_python(const support::Json& json);
 
-/// Batches in the order of the graph's inputs; sizes are checked against the shapes.
-driver::InputRows to_rows(const std::vector<py::array_t<float, py::array::c_style | py::array::forcecast>>& inputs,
-                          const nn::Graph& graph);
-driver::InputCodes to_codes(
-    const std::vector<py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>>& inputs,
-    const nn::Graph& graph);
+/// Arrays by name: integers as int64, floats as they are. TypeError for anything else.
+std::map<std::string, support::Array> to_arrays(const py::dict& inputs);
 
 /// A new numpy array of `shape` with a copy of `values`.
 template <class T>

@@ -101,16 +101,13 @@ class _Runner:
         """The exact integer graph in its text form."""
         return self._session.exact_text
 
-    def _arrays(self, x: Arrays, dtype: type) -> list[np.ndarray]:
-        names = list(self.inputs)
+    def _arrays(self, x: Arrays) -> dict[str, np.ndarray]:
         if not isinstance(x, Mapping):
+            names = list(self.inputs)
             if len(names) != 1:
                 raise ValueError(f"the model has the inputs {', '.join(names)}; give a mapping from names to arrays")
             x = {names[0]: x}
-        unknown = set(x) - set(names)
-        if unknown or len(x) != len(names):
-            raise ValueError(f"expected the inputs {', '.join(names)}, got {', '.join(x)}")
-        return [np.ascontiguousarray(x[name], dtype=dtype) for name in names]
+        return {name: np.asarray(array) for name, array in x.items()}
 
     def _one(self, outputs: dict[str, np.ndarray]) -> Any:
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
@@ -123,17 +120,17 @@ class _Runner:
         if codes:
             if use_float:
                 raise ValueError("codes and use_float exclude each other")
-            return self._one(_core.predict_codes(self._session, self._arrays(x, np.int64), _call(threads)))
-        return self._one(_core.predict(self._session, self._arrays(x, np.float32), use_float, _call(threads)))
+            return self._one(_core.predict_codes(self._session, self._arrays(x), _call(threads)))
+        return self._one(_core.predict(self._session, self._arrays(x), use_float, _call(threads)))
 
     def trace(self, x: Arrays, *, use_float: bool = False, threads: int | None = None) -> dict[str, np.ndarray]:
         """Every layer's output by its name in the source model."""
-        return _core.trace(self._session, self._arrays(x, np.float32), use_float, _call(threads))
+        return _core.trace(self._session, self._arrays(x), use_float, _call(threads))
 
     def compare(self, x: Arrays, labels: Iterable[int] | None = None) -> Comparison:
         """The float model against the exact one, layer by layer; accuracies when labels are given."""
         wanted = None if labels is None else [int(v) for v in np.asarray(labels).ravel()]
-        return _core.compare(self._session, self._arrays(x, np.float32), wanted, _call())
+        return _core.compare(self._session, self._arrays(x), wanted, _call())
 
 
 class Design(_Runner):
@@ -173,7 +170,7 @@ class Design(_Runner):
         options.ap_types = os.fspath(ap_types)
         if x is None:
             return _core.verify(self.path, options, _call(None, seed, progress))
-        with _data_file(dict(zip(self.inputs, self._arrays(x, np.float32)))) as file:
+        with _data_file(self._arrays(x)) as file:
             options.data = file
             return _core.verify(self.path, options, _call(None, seed, progress))
 

@@ -169,17 +169,23 @@ def test_several_inputs_go_by_name():
     assert len(outputs) == 3
     with pytest.raises(ValueError):
         model.predict(golden["x:a"])
-    with pytest.raises(ValueError):
+    with pytest.raises(weft.CompileError) as caught:
         model.predict({"a": golden["x:a"], "c": golden["x:b"]})
+    assert caught.value.diagnostics[0].origin.tensor == "b"
 
 
 def test_bad_arrays_are_refused(model, x):
-    with pytest.raises(ValueError):
+    with pytest.raises(weft.CompileError) as caught:
         model.predict(x[:, :60])
+    assert caught.value.diagnostics[0].kind == "shape-mismatch"
     bad = x.copy()
     bad[3, 5] = np.nan
-    with pytest.raises(ValueError):
+    with pytest.raises(weft.CompileError, match="row 3, column 5 is nan"):
         model.predict(bad)
+    with pytest.raises(weft.CompileError, match="codes are integers"):
+        model.predict(x, codes=True)
+    with pytest.raises(TypeError):
+        model.predict(np.array([["a"] * 64]))
 
 
 def test_calls_release_the_lock(model, x):

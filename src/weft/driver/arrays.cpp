@@ -19,9 +19,8 @@ struct Matched {
   std::int64_t batch = 0;
 };
 
-Result<Matched> match(const nn::Graph& graph, const fs::path& path, Context& ctx) {
-  const std::string file = path.string();
-  WEFT_TRY(auto read, support::read_arrays(path, ctx));
+Result<Matched> match(const nn::Graph& graph, std::map<std::string, support::Array> read, const std::string& file,
+                      Context& ctx) {
   Matched out;
   for (const auto& port : graph.inputs) {
     auto it = read.find(port.name);
@@ -30,18 +29,20 @@ Result<Matched> match(const nn::Graph& graph, const fs::path& path, Context& ctx
     if (it == read.end()) {
       std::string names;
       for (const auto& [name, array] : read) names += (names.empty() ? "`" : ", `") + name + "`";
-      return ctx.fail(
-          Kind::ShapeMismatch, {.file = file, .tensor = port.name},
-          fmt::format("no array for input `{}`; the file has {}", port.name, names.empty() ? "none" : names));
+      return ctx.fail(Kind::ShapeMismatch, {.file = file, .tensor = port.name},
+                      fmt::format("no array for input `{}`; given: {}", port.name, names.empty() ? "none" : names));
     }
     support::Array array = std::move(it->second);
     if (std::holds_alternative<std::vector<std::string>>(array.data))
       return ctx.fail(Kind::ArrayMalformed, {.file = file, .tensor = port.name},
                       "the array holds texts, numbers are expected");
+    if (array.shape.empty())
+      return ctx.fail(Kind::ShapeMismatch, {.file = file, .tensor = port.name},
+                      "a single number has no batch axis; give one row per sample");
     const Shape& shape = graph.at(port.tensor).shape;
     const std::int64_t elements = element_count(shape);
     Shape with_batch = shape;
-    with_batch.insert(with_batch.begin(), array.shape.empty() ? 0 : array.shape[0]);
+    with_batch.insert(with_batch.begin(), array.shape[0]);
     if (array.shape != with_batch) {
       const bool flat = array.shape.size() == 2 && array.shape[1] == elements;
       // Extra axes of extent 1 do not change the order of the elements.
@@ -74,8 +75,9 @@ Result<Matched> match(const nn::Graph& graph, const fs::path& path, Context& ctx
 
 }  // namespace
 
-Result<InputRows> read_input_rows(const nn::Graph& graph, const fs::path& path, Context& ctx) {
-  WEFT_TRY(auto matched, match(graph, path, ctx));
+Result<InputRows> input_rows(const nn::Graph& graph, std::map<std::string, support::Array> arrays,
+                             const std::string& file, Context& ctx) {
+  WEFT_TRY(auto matched, match(graph, std::move(arrays), file, ctx));
   InputRows out;
   out.batch = matched.batch;
   for (std::size_t i = 0; i < matched.arrays.size(); ++i) {
@@ -91,25 +93,36 @@ Result<InputRows> read_input_rows(const nn::Graph& graph, const fs::path& path, 
         static_cast<std::size_t>(std::max<std::int64_t>(element_count(graph.at(graph.inputs[i].tensor).shape), 1));
     for (std::size_t k = 0; k < row.size(); ++k)
       if (!std::isfinite(row[k]))
-        return ctx.fail(Kind::DataNotFinite, {.file = path.string(), .tensor = graph.inputs[i].name},
+        return ctx.fail(Kind::DataNotFinite, {.file = file, .tensor = graph.inputs[i].name},
                         fmt::format("row {}, column {} is {}", k / columns, k % columns, row[k]));
     out.inputs.push_back(std::move(row));
   }
   return out;
 }
 
-Result<InputCodes> read_input_codes(const nn::Graph& graph, const fs::path& path, Context& ctx) {
-  WEFT_TRY(auto matched, match(graph, path, ctx));
+Result<InputRows> read_input_rows(const nn::Graph& graph, const fs::path& path, Context& ctx) {
+  WEFT_TRY(auto arrays, support::read_arrays(path, ctx));
+  return input_rows(graph, std::move(arrays), path.string(), ctx);
+}
+
+Result<InputCodes> input_codes(const nn::Graph& graph, std::map<std::string, support::Array> arrays,
+                               const std::string& file, Context& ctx) {
+  WEFT_TRY(auto matched, match(graph, std::move(arrays), file, ctx));
   InputCodes out;
   out.batch = matched.batch;
   for (std::size_t i = 0; i < matched.arrays.size(); ++i) {
     auto* codes = std::get_if<std::vector<std::int64_t>>(&matched.arrays[i].data);
     if (codes == nullptr)
-      return ctx.fail(Kind::ArrayMalformed, {.file = path.string(), .tensor = graph.inputs[i].name},
-                      "--codes needs integer arrays");
+      return ctx.fail(Kind::ArrayMalformed, {.file = file, .tensor = graph.inputs[i].name},
+                      "codes are integers; give an integer array");
     out.inputs.push_back(std::move(*codes));
   }
   return out;
+}
+
+Result<InputCodes> read_input_codes(const nn::Graph& graph, const fs::path& path, Context& ctx) {
+  WEFT_TRY(auto arrays, support::read_arrays(path, ctx));
+  return input_codes(graph, std::move(arrays), path.string(), ctx);
 }
 
 Result<std::vector<std::int64_t>> read_labels(const fs::path& path, Context& ctx) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,12 @@ struct InputRows {
   std::int64_t batch = 0;
 };
 
-/// Reads real values: one array for a model with one input, or an .npz with the inputs' names. Rows given flat are
-/// accepted with a note, any other shape mismatch is an error; NaN and infinity are DataNotFinite.
+/// Real values from arrays: one array for a model with one input, else arrays by the inputs' names. Rows given flat are
+/// accepted with a note, any other shape mismatch is an error; NaN and infinity are DataNotFinite. `file` names the
+/// arrays' file in diagnostics.
+Result<InputRows> input_rows(const nn::Graph& graph, std::map<std::string, support::Array> arrays,
+                             const std::string& file, Context& ctx);
+/// The same from a file.
 Result<InputRows> read_input_rows(const nn::Graph& graph, const std::filesystem::path& path, Context& ctx);
 
 /// Codes for every graph input, from integer arrays.
@@ -28,6 +33,8 @@ struct InputCodes {
   std::vector<std::vector<std::int64_t>> inputs;
   std::int64_t batch = 0;
 };
+Result<InputCodes> input_codes(const nn::Graph& graph, std::map<std::string, support::Array> arrays,
+                               const std::string& file, Context& ctx);
 Result<InputCodes> read_input_codes(const nn::Graph& graph, const std::filesystem::path& path, Context& ctx);
 
 /// Integer labels, or one-hot rows.
