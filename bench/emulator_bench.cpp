@@ -191,6 +191,8 @@ int main(int argc, char** argv) {
   keywords.sizes = {490, 256, 256, 256, 12};
   keywords.weight_bits = 3;
   keywords.activation_bits = 3;
+  // The shipped example, for the yardsticks alone: scripts/bench.py runs the network itself.
+  const std::vector<std::int64_t> digits{64, 24, 16, 10};
 
   const auto add = [](const std::string& name, auto f) {
     benchmark::RegisterBenchmark(name.c_str(), f)->MinTime(0.1)->Repetitions(7)->Unit(benchmark::kMillisecond);
@@ -205,10 +207,12 @@ int main(int argc, char** argv) {
 #if defined(__x86_64__)
   if (emulate::available().front() == emulate::Isa::Avx512Vnni) {
     add("jet_bound", [&](benchmark::State& state) { run_bound(state, products_of(jet.sizes)); });
+    add("digits_bound", [&](benchmark::State& state) { run_bound(state, products_of(digits)); });
   }
 #endif
 #ifdef WEFT_BENCH_BLAS
   add("jet_float_blas", [&](benchmark::State& state) { run_blas(state, jet.sizes); });
+  add("digits_float_blas", [&](benchmark::State& state) { run_blas(state, digits); });
   add("keywords_float_blas", [&](benchmark::State& state) { run_blas(state, keywords.sizes); });
 #endif
   add("jet_compile", [&](benchmark::State& state) { run_compile(state, jet); });
