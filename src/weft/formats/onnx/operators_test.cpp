@@ -204,16 +204,27 @@ TEST(Operators, GemmIsDense) {
   EXPECT_EQ(build(1, 1, "").node(0).parameters.count("bias"), 0U);
   const Read alpha = build(0.25F, 2, "vector");
   ASSERT_EQ(alpha.ops(), "Dense Mul Add") << alpha.text();
-  EXPECT_EQ(alpha.node(0).name, "g");
+  // The layer that gives the operator's result carries its name, whatever stands in front of it.
+  EXPECT_EQ(alpha.node(0).name, "g_product");
   EXPECT_EQ(alpha.node(1).name, "g_alpha");
+  EXPECT_EQ(alpha.node(2).name, "g");
   EXPECT_EQ(values_of(alpha.node(1), "constant"), (std::vector<float>{0.25F}));
   EXPECT_EQ(values_of(alpha.node(2), "constant"), (std::vector<float>{2, 4, 6}));
   EXPECT_EQ(alpha.graph->at(alpha.graph->outputs[0].tensor).name, "y");
+  const Read scaled = build(0.25F, 1, "");
+  ASSERT_EQ(scaled.ops(), "Dense Mul") << scaled.text();
+  EXPECT_EQ(scaled.node(0).name, "g_product");
+  EXPECT_EQ(scaled.node(1).name, "g");
+  EXPECT_EQ(scaled.graph->at(scaled.graph->outputs[0].tensor).name, "y");
+  EXPECT_EQ(plain.node(0).name, "g");
   const Read data_bias = one_op(13, {1, 2}, [](TestModel& m) {
     m.floats("w", {2, 2}, {1, 0, 0, 1});
-    m.node("Gemm", {"x", "w", "x"}, {"y"}).attribute("beta", 3.0F);
+    m.node("Gemm", {"x", "w", "x"}, {"y"}).attribute("beta", 3.0F).named("g");
   });
-  EXPECT_EQ(data_bias.ops(), "Dense Mul Add") << data_bias.text();
+  ASSERT_EQ(data_bias.ops(), "Dense Mul Add") << data_bias.text();
+  EXPECT_EQ(data_bias.node(0).name, "g_product");
+  EXPECT_EQ(data_bias.node(1).name, "g_beta");
+  EXPECT_EQ(data_bias.node(2).name, "g");
   refused(13, {2, 2}, Kind::AttributeUnsupported, [](TestModel& m) {
     m.floats("w", {2, 2}, {1, 0, 0, 1});
     m.node("Gemm", {"x", "w"}, {"y"}).attribute("transA", std::int64_t{1});

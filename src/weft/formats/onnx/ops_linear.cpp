@@ -60,7 +60,8 @@ Result<Constant> fold_matmul(const Call& call, const Constant& a, const Constant
   return out;
 }
 
-/// Data times a [n_in, n_out] constant; the data's last axis is contracted.
+/// Data times a [n_in, n_out] constant; the data's last axis is contracted. `main`: the product is the operator's
+/// result.
 Result<nn::TensorId> dense(const Call& call, const Dynamic& x, const Constant& kernel, std::optional<Constant> bias,
                            bool main) {
   if (!kernel.floating()) {
@@ -75,7 +76,7 @@ Result<nn::TensorId> dense(const Call& call, const Dynamic& x, const Constant& k
   WEFT_TRY(const Call::LastAxis view, call.with_last_axis(x, x.rank() - 1, "the product"));
   Shape shape = view.shape;
   shape.back() = kernel.shape[1];
-  LayerDraft draft{.op = "Dense", .inputs = {view.tensor}, .shape = std::move(shape)};
+  LayerDraft draft{.op = "Dense", .inputs = {view.tensor}, .shape = std::move(shape), .suffix = main ? "" : "_product"};
   draft.parameters.emplace("kernel", to_parameter(kernel));
   if (bias) {
     WEFT_TRY_VOID(call.require_finite(bias->floats, "the bias"));
@@ -198,6 +199,7 @@ Result<Values> gemm(Call& call) {
     }
   }
   // alpha comes between product and sum in the file's order of operations, so the sum becomes a layer of its own then.
+  // The last of the layers carries the operator's name: a trace under that name is the operator's result.
   const bool split = alpha != 1.0F;
   WEFT_TRY(nn::TensorId tensor, dense(call, x, kernel, split ? std::nullopt : bias, !split && !dynamic_bias));
   const Shape shape = call.builder.graph.at(tensor).shape;
@@ -207,13 +209,13 @@ Result<Values> gemm(Call& call) {
                      .inputs = {tensor},
                      .parameters = {{"constant", to_parameter(c)}},
                      .shape = shape,
-                     .suffix = suffix},
+                     .suffix = main ? "" : suffix},
                     main);
   };
   if (split) {
     WEFT_TRY(tensor, then("Mul", "_alpha", scalar(alpha), !bias && !dynamic_bias));
     if (bias) {
-      WEFT_TRY(tensor, then("Add", "_bias", *bias, true));
+      WEFT_TRY(tensor, then("Add", "", *bias, true));
     }
   }
   Dynamic out = Call::retarget(x, tensor);
@@ -234,7 +236,7 @@ Result<Values> gemm(Call& call) {
                                  .suffix = "_beta"},
                                 false));
     }
-    WEFT_TRY(out.tensor, call.add({.op = "Add", .inputs = {tensor, addend}, .shape = shape, .suffix = "_sum"}));
+    WEFT_TRY(out.tensor, call.add({.op = "Add", .inputs = {tensor, addend}, .shape = shape}));
   }
   return Values{std::move(out)};
 }
