@@ -1,94 +1,314 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weft against the real frameworks, live: makes the example and the fixtures again in their environments, checks that the files
-in the repository are what the scripts write, and compares `weft predict --float --trace` with the frameworks' layer outputs.
+"""Weft against the real frameworks, live. Four comparisons:
 
-    python3 scripts/interop.py --weft BIN --qkeras PYTHON --keras3 PYTHON --cache DIR --work DIR
+files       the example and the fixtures, made again in their environments, hold what the kept files hold
+layers      `weft predict --trace`, with and without --float, against the framework's layer outputs, every difference held
+            against the layer's certificate (tests/interop/compare_layers.py says how)
+quantizers  millions of numbers through QKeras', qkeras-v3's and qonnx' quantizers and through ours
+random      random small QKeras models, saved, opened and compared as under "layers"
+
+    ./dev interop [--count N] [--seed N] [--only files,quantizers,random] ...
+
+Ends with tables of counts and answers 1 when anything is unexplained; such models stay in WORK/failed.
 """
 
 import argparse
+import concurrent.futures
+import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 
-from measure import Weft, WeftError
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
+TOOLS = ROOT / "tests/interop"
+sys.path.insert(0, str(TOOLS))
+
+from compare_layers import CLASSES, compare, on_grid
+from measure import Weft, WeftError, print_table
+
+SUFFIXES = (".h5", ".keras", ".onnx", ".json")
 
 
-def same_arrays(a, b):
-    with np.load(a) as x, np.load(b) as y:
-        return sorted(x) == sorted(y) and all(np.array_equal(x[k], y[k], equal_nan=True) for k in x)
+class Run:
+    def __init__(self, options):
+        self.options = options
+        self.work = pathlib.Path(options.work)
+        self.weft = Weft(options.weft, self.work)
+        self.started = time.monotonic()
+        self.failures = []
+        self.files, self.layers, self.quantizers = {}, {}, []
 
+    def say(self, text):
+        print(f"[{time.monotonic() - self.started:5.1f} s] {text}", flush=True)
 
-def regenerate(python, script, folder, kept):
-    """Runs a script and says which kept files differ from what it writes now."""
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run([python, EXAMPLES / script, folder], check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, capture_output=True)
-    for path in sorted(folder.iterdir()):
-        old = kept / path.name
-        equal = old.exists() and (same_arrays(path, old) if path.suffix == ".npz" else path.read_bytes() == old.read_bytes())
-        print(f"{'same' if equal else 'DIFFERENT'}  {old.relative_to(ROOT)}", flush=True)
-        yield equal
+    def fail(self, text):
+        self.failures.append(text)
+        self.say("FAIL  " + text)
 
+    def python(self, interpreter, script, *words):
+        """stdout of a script in a virtual environment; what it said on stderr when it fails."""
+        env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run([interpreter, script, *map(str, words)], env=env, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"{script.name} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        return done.stdout
 
-def compare(weft, model, golden, *options):
-    """The source model in its own arithmetic, every layer. Returns (layers, largest error)."""
-    with np.load(golden) as data:
-        inputs = {k: data[k] for k in data if k == "x" or k.startswith("x:")}
-        path = weft.work / f"{model.stem}_x.npz"
-        np.savez(path, **{(k[2:] or "x"): v for k, v in inputs.items()})
-        if list(inputs) == ["x"]:
-            path = weft.work / f"{model.stem}_x.npy"
-            np.save(path, inputs["x"])
-        trace = weft.work / f"{model.stem}_trace.npz"
-        weft.run("predict", model, path, "--float", "--trace", trace, *options)
-        worst, count = 0.0, 0
-        with np.load(trace) as ours:
-            for key in data:
-                if not key.startswith("y:"):
-                    continue
-                if key[2:] not in ours and model.suffix == ".onnx":
-                    continue  # folded: what only makes a constant or a shape is no layer
-                if key[2:] not in ours:
-                    raise WeftError(f"{model.name}: the trace lacks {key[2:]}")
-                count += 1
-                scale = max(1.0, float(np.abs(data[key]).max()))
-                worst = max(worst, float(np.abs(ours[key[2:]].reshape(data[key].shape) - data[key]).max()) / scale)
-    return count, worst
+    # --- files
+
+    def compare_files(self, interpreter, made, kept, required=True):
+        """Kept files against those just made. Training rounds differently on other processors: not `required` then."""
+        counts = self.files[str(kept.relative_to(ROOT))] = {"bytes": 0, "content": 0, "different": 0}
+        verdicts = json.loads(self.python(interpreter, TOOLS / "same_content.py", made, kept))
+        for name, (verdict, why) in verdicts.items():
+            counts[verdict if verdict in counts else "different"] += 1
+            if verdict in ("bytes", "content"):
+                continue
+            text = f"{kept.relative_to(ROOT)}/{name} is not what its script makes: {why}"
+            if required:
+                self.fail(text)
+            else:
+                self.say("note  " + text)
+
+    # --- layers
+
+    def models_in(self, folder):
+        found = [p for p in sorted(folder.iterdir()) if p.suffix in SUFFIXES and p.with_suffix(".npz").exists()]
+        return [p for p in found if not p.name.endswith(".options.json")]
+
+    def compare_models(self, group, interpreter, folder, allow_refusal=False):
+        models = self.models_in(folder)
+        topology = json.loads(self.python(interpreter, TOOLS / "model_layers.py", *models))
+        table = self.layers[group] = {
+            mode: {"models": 0, "layers": 0, "hidden": 0, "refused": 0, "off_grid": 0, **dict.fromkeys(CLASSES, 0), "of_bound": 0.0}
+            for mode in ("float", "exact")
+        }
+        table["words"] = {}
+        for model in models:
+            try:
+                self.compare_model(group, table, model, topology[str(model)], allow_refusal)
+            except (WeftError, RuntimeError) as error:
+                self.fail(f"{group}/{model.name}: {error}")
+                self.keep(group, model)
+
+    def options_of(self, model):
+        path = model.with_suffix(".options.json")
+        options = json.loads(path.read_text()) if path.exists() else []
+        if model.suffix == ".json" and not options:
+            options = ["--weights", f"{model.stem}_weights.h5"]
+        return [model.parent / o if o.endswith("_weights.h5") else o for o in options]
+
+    def compare_model(self, group, table, model, layers, allow_refusal):
+        options = self.options_of(model)
+        with np.load(model.with_suffix(".npz")) as data:
+            golden = {k: data[k] for k in data}
+        inputs = {k[2:] or "x": v for k, v in golden.items() if k == "x" or k.startswith("x:")}
+        rows = self.work / "inputs.npz"
+        if "x" in golden:
+            rows = self.work / "inputs.npy"
+            np.save(rows, golden["x"])
+        else:
+            np.savez(rows, **inputs)
+        project = self.work / "project"
+        answer, _, code = self.weft.run("convert", model, "-o", project, *options, check=False)
+        words = answer.get("network_certificate") if code == 0 else None
+        if words:
+            table["words"][words] = table["words"].get(words, 0) + 1
+            samples = on_grid(answer, golden)
+            table["exact"]["off_grid"] += int((~samples).sum())
+        else:
+            errors = [d for d in answer.get("diagnostics", []) if d["severity"] == "error"]
+            said = "; ".join(f"{d['origin'].get('node')}: {d['message']} [{d['kind']}]" for d in errors)
+            if code != 1 or not errors or not allow_refusal:
+                raise WeftError(f"convert ended with {code}: {said}")
+            table["exact"]["refused"] += 1
+            self.say(f"note  {group}/{model.name} is refused: {said}")
+            answer, project = {}, model  # in the float run nothing is excused then
+        for mode in ("float", "exact") if words else ("float",):
+            trace_path = self.work / f"trace_{mode}.npz"
+            how = [*(["--float"] if mode == "float" else []), *(options if project == model else [])]
+            self.weft.run("predict", project, rows, "--trace", trace_path, *how)
+            with np.load(trace_path) as data:
+                trace = {k: data[k] for k in data}
+            found, hidden, problems = compare(layers, answer, golden, trace, mode == "exact", samples if mode == "exact" else None)
+            if mode == "float":
+                problems += [f"the trace lacks layer {n}" for n in hidden]
+            if mode == "exact" and words == "exact":
+                excused = any(c["bound"] > 0 or c["notes"] for c in answer["certificate"])
+                problems += [
+                    f"layer {r['layer']} differs in a network certified `exact` without a note"
+                    for r in found
+                    if r["equal"] != r["elements"] and not excused and not r["FAIL"] and r["class"] not in ("BatchNormalization",)
+                ]
+            row = table[mode]
+            row["models"] += 1
+            row["layers"] += len(found)
+            row["hidden"] += len(hidden)
+            for layer in found:
+                for kind in CLASSES:
+                    row[kind] += layer[kind]
+                row["of_bound"] = max(row["of_bound"], layer["of_bound"])
+                if layer["FAIL"]:
+                    problems.append(f"layer {layer['layer']} ({layer['class']}): {layer['FAIL']} of {layer['elements']} elements, "
+                                    f"difference up to {layer['largest']['FAIL']:.3g}, first {layer['first']}")
+            if self.options.verbose:
+                most = {k: v for layer in found for k, v in layer["largest"].items()}
+                self.say(f"      {group}/{model.name} {mode}: {words}, {len(found)} layers, " +
+                         ", ".join(f"{sum(layer[k] for layer in found)} {k}" + (f" ({most[k]:.2g})" if k in most else "")
+                                   for k in CLASSES if any(layer[k] for layer in found)))
+            for problem in problems:
+                self.fail(f"{group}/{model.name} {mode} (seed {self.options.seed}): {problem}")
+            if problems:
+                self.keep(group, model)
+
+    def keep(self, group, model):
+        folder = self.work / "failed" / group.replace("/", "_")
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in model.parent.glob(f"{model.stem}[._]*"):
+            shutil.copy(path, folder)
+        self.say(f"      kept in {folder}")
+
+    # --- quantizers
+
+    def compare_quantizers(self, source, cases):
+        done = subprocess.run([self.options.quantizer_cases, "--json", cases], capture_output=True, text=True)
+        try:
+            families = json.loads(done.stdout)
+        except json.JSONDecodeError:
+            self.fail(f"quantizers of {source}: the checker ended with {done.returncode}: {done.stderr[-1000:]}")
+            return
+        for line in done.stderr.splitlines():
+            self.fail(f"quantizers of {source}: {line[:400]}")
+        if done.returncode != 0 and not done.stderr.strip():
+            self.fail(f"quantizers of {source}: the checker ended with {done.returncode}")
+        self.quantizers += [(source, family, row) for family, row in families.items()]
+
+    # --- all
+
+    def keras(self, name, interpreter, kept):
+        only = self.options.only
+        folder = self.work / name
+        words = ["--seed", self.options.seed, "--first", self.options.first, "--count", self.options.count if "random" in only else 0]
+        if not only & {"files", "quantizers"}:
+            words.append("--only-random")
+        self.say(f"{name}: " + ", ".join(self.python(interpreter, TOOLS / "make_all.py", folder, *words).splitlines()))
+        return lambda: self.after_keras(name, interpreter, folder, kept)
+
+    def after_keras(self, name, interpreter, folder, kept):
+        only = self.options.only
+        if "files" in only:
+            self.compare_files(interpreter, folder / "fixtures", kept)
+            self.compare_models(f"{name}/fixtures", interpreter, folder / "fixtures")
+        if "quantizers" in only:
+            self.compare_quantizers(name, folder / "quantizers.jsonl")
+        if "random" in only and self.options.count:
+            self.compare_models(f"{name}/random", interpreter, folder / "random", allow_refusal=True)
+
+    def digits(self):
+        made = self.work / "digits"
+        said = self.python(self.options.qkeras, EXAMPLES / "digits/train.py", made).splitlines()
+        self.say(f"digits: {said[-1]}")
+        return lambda: self.after_digits(made)
+
+    def after_digits(self, made):
+        self.compare_files(self.options.qkeras, made, EXAMPLES / "digits", required=False)
+        x, logits = np.load(made / "x_test.npy"), np.load(made / "keras_logits.npy")
+        with np.load(made / "keras_layers.npz") as data:
+            layers = {f"y:{k}": v for k, v in data.items()}
+        count = len(next(iter(layers.values())))
+        # The QONNX file says the same network operator by operator; Keras gave the logits of all images.
+        for name, golden in (("digits.h5", {"x": x[:count], **layers}), ("digits.onnx", {"x": x, "y:output": logits})):
+            folder = made / name.split(".")[1]
+            folder.mkdir(exist_ok=True)
+            shutil.copy(made / name, folder)
+            np.savez(folder / "digits.npz", **golden)
+            self.compare_models(f"digits.{folder.name}", self.options.qkeras, folder)
+
+    def onnx(self):
+        folder = self.work / "onnx"
+        self.python(self.options.onnx, EXAMPLES / "fixtures/make_fixtures_onnx.py", folder)
+        self.say("onnx: fixtures")
+        return lambda: self.after_onnx(folder)
+
+    def after_onnx(self, folder):
+        self.compare_files(self.options.onnx, folder, EXAMPLES / "fixtures/onnx")
+        self.compare_models("onnx/fixtures", self.options.onnx, folder)
+
+    def qonnx(self):
+        cases = self.work / "qonnx.jsonl"
+        self.say("qonnx: " + self.python(self.options.qonnx, TOOLS / "qonnx_quantizers.py", cases).strip())
+        return lambda: self.compare_quantizers("qonnx", cases)
+
+    def all(self):
+        only = self.options.only
+        jobs = [lambda: self.keras("qkeras", self.options.qkeras, EXAMPLES / "fixtures/keras2")]
+        if "files" in only:
+            jobs.append(self.digits)
+        jobs.append(lambda: self.keras("qkeras-v3", self.options.keras3, EXAMPLES / "fixtures/keras3"))
+        if "quantizers" in only:
+            jobs.append(self.qonnx)
+        if "files" in only:
+            jobs.append(self.onnx)
+        # The frameworks run two at a time; what they made is compared here, one after the other.
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            running = [pool.submit(job) for job in jobs]
+            for job in concurrent.futures.as_completed(running):
+                try:
+                    job.result()()
+                except Exception as error:  # the other environments still have their say
+                    self.fail(f"{type(error).__name__}: {error}")
+
+    def summary(self):
+        number = lambda value: f"{value:,}"
+        if self.files:
+            print("\nKept files against what their scripts make now")
+            columns = ("bytes", "content", "different")
+            print_table([[name, *(number(row[c]) for c in columns)] for name, row in sorted(self.files.items())],
+                        ["folder", "same bytes", "same content", "different"])
+        if self.layers:
+            print("\nElements of layer outputs, by how they compare (tests/interop/compare_layers.py)")
+            rows = []
+            for group, table in sorted(self.layers.items()):
+                for mode in ("float", "exact"):
+                    row = table[mode]
+                    rows.append([f"{group} {mode}", *(number(row[c]) for c in ("models", "refused", "off_grid", "layers", "hidden", *CLASSES)),
+                                 f"{row['of_bound']:.2f}"])
+            print_table(rows, ["models", "opened", "refused", "off grid", "layers", "unseen", *CLASSES, "of bound"])
+            print("\nCertificates of the networks")
+            words = ("exact", "float-order", "quantized")
+            print_table([[group, *(number(table["words"].get(w, 0)) for w in words)] for group, table in sorted(self.layers.items())],
+                        ["models", *words])
+        if self.quantizers:
+            print("\nValues of quantizers and functions")
+            rows = [[f"{family} ({source})", *(number(row[c]) for c in
+                     ("cases", "values", "equal", "moved", "worst_move_ulps", "flips", "wrong"))]
+                    for source, family, row in sorted(self.quantizers, key=lambda r: (r[1], r[0]))]
+            print_table(rows, ["family", "cases", "values", "equal", "within a kernel's ulps", "ulps", "of them flips", "wrong"])
+        print(f"\n{len(self.failures)} failures, {time.monotonic() - self.started:.0f} s")
+        for text in self.failures:
+            print("  " + text)
 
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("weft", "qkeras", "keras3", "onnx", "cache", "work"):
+    for name in ("weft", "quantizer-cases", "qkeras", "keras3", "onnx", "qonnx", "work"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--count", type=int, default=40, help="random models per environment")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random models")
+    parser.add_argument("--first", type=int, default=0, help="number of the first random model")
+    parser.add_argument("--only", default="files,quantizers,random", type=lambda text: set(text.split(",")))
+    parser.add_argument("--verbose", action="store_true", help="a line for every model")
     options = parser.parse_args()
-    weft = Weft(options.weft, options.work)
-    good = True
-    for python, script, folder, kept in (
-        (options.qkeras, "digits/train.py", "digits", EXAMPLES / "digits"),
-        (options.qkeras, "fixtures/make_fixtures.py", "keras2", EXAMPLES / "fixtures/keras2"),
-        (options.keras3, "fixtures/make_fixtures_keras3.py", "keras3", EXAMPLES / "fixtures/keras3"),
-        (options.onnx, "fixtures/make_fixtures_onnx.py", "onnx", EXAMPLES / "fixtures/onnx"),
-    ):
-        # Training rounds differently on other processors: those files are reported, not required to be equal.
-        equal = all(list(regenerate(python, script, weft.work / folder, kept)))
-        good &= equal or folder == "digits"
-        for model in sorted([*(weft.work / folder).glob("*.h5"), *(weft.work / folder).glob("*.keras"), *(weft.work / folder).glob("*.onnx")]):
-            golden = model.with_suffix(".npz")
-            if not golden.exists():
-                continue
-            try:
-                count, worst = compare(weft, model, golden)
-                print(f"{'ok' if worst < 1e-5 else 'FAIL'}  {folder}/{model.name}: {count} layers, largest relative error {worst:.1e}")
-                good &= worst < 1e-5
-            except WeftError as error:
-                print(f"FAIL  {folder}/{model.name}: {error}")
-                good = False
-    return 0 if good else 1
+    shutil.rmtree(options.work, ignore_errors=True)
+    run = Run(options)
+    run.all()
+    run.summary()
+    return 1 if run.failures else 0
 
 
 if __name__ == "__main__":

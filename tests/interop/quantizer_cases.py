@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing the JSON lines that `weft_quantizer_cases` compares: shared by the generators of this folder.
 
-Each line holds family, parameters, kind ("apply": element by element, "quantize": a tensor whose scale may come from its own
-data), shape, and the float32 bits of inputs and outputs. `ulps` and `absolute` are the differences allowed for functions whose
-kernels differ in the last bits; `flips` the number of elements that may fall on the other side of a rounding boundary for that
-reason.
+A line {"points": name, "x": bits} holds points that many cases share. Every other line holds family, parameters, kind
+("apply": element by element, "quantize": a tensor whose scale may come from its own data), shape, and the float32 bits of
+inputs (or the name of shared points) and outputs. No line carries a tolerance.
 """
 
 import itertools
@@ -44,25 +43,22 @@ class Writer:
     def __init__(self, path):
         self.file = open(path, "w", encoding="utf-8")
         self.count = 0
+        self.file.write(json.dumps({"points": "common", "x": bits_of(POINTS)}) + "\n")
 
-    def write(self, family, parameters, kind, x, y, ulps=0, flips=0, absolute=0.0):
+    def write(self, family, parameters, kind, x, y):
         record = {
             "family": family,
             "parameters": {k: plain(v) for k, v in parameters.items()},
             "kind": kind,
             "shape": list(x.shape),
-            "ulps": ulps,
-            "flips": flips,
-            "absolute": absolute,
-            "x": bits_of(x),
+            "x": "common" if x is POINTS else bits_of(x),
             "y": bits_of(y),
         }
         self.file.write(json.dumps(record) + "\n")
         self.count += 1
 
-    def apply(self, family, function, parameters, x=POINTS, **kwargs):
-        y = np.asarray(function(x))
-        self.write(family, parameters, "apply", x, y, **kwargs)
+    def apply(self, family, function, parameters, x=POINTS):
+        self.write(family, parameters, "apply", x, np.asarray(function(x)))
 
 
 def grid(**axes):
