@@ -70,10 +70,9 @@ int value_bits(const exact::Graph& graph, const exact::Value& value) {
     }
     for (const auto& input : graph.inputs)
       if (&graph.at(input.value) == &value && input.conversion.form == exact::InputConversion::Form::Bipolar) return 1;
-    for (const auto id : exact::operands(value.primitive))
-      if (std::holds_alternative<exact::Reshape>(value.primitive) ||
-          std::holds_alternative<exact::Permute>(value.primitive))
-        return value_bits(graph, graph.at(id));
+    const auto m = exact::movement(graph, value);
+    if (m && std::all_of(m->from.begin(), m->from.end(), [](auto i) { return i >= 0; }))
+      return value_bits(graph, graph.at(m->x));
   }
   return fixed::width_bits(all);
 }

@@ -116,10 +116,17 @@ class Analyser {
                std::all_of(pieces->values.begin(), pieces->values.end(), [](Int y) { return y == 1 || y == -1; });
       });
     }
+    const auto* window = std::get_if<exact::Window>(&value.primitive);
+    const auto* gather = std::get_if<exact::Gather>(&value.primitive);
+    const Int pad = window != nullptr ? window->pad : gather != nullptr ? gather->pad : 1;
     const bool moves = std::holds_alternative<exact::Reshape>(value.primitive) ||
                        std::holds_alternative<exact::Permute>(value.primitive) ||
-                       std::holds_alternative<exact::Concat>(value.primitive);
-    return moves && all_operands_bipolar(value);
+                       std::holds_alternative<exact::Concat>(value.primitive) || window != nullptr || gather != nullptr;
+    // A pad of another value is in the ranges only where it occurs.
+    const bool padded = pad != 1 && pad != -1 &&
+                        std::any_of(value.ranges.begin(), value.ranges.end(),
+                                    [&](const fixed::Range& r) { return r.lo == pad && r.hi == pad; });
+    return moves && !padded && all_operands_bipolar(value);
   }
 
   [[nodiscard]] Product choose(const MatVec& p, const Value& value) const {

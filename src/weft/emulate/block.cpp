@@ -239,7 +239,7 @@ struct Worker::Execute {
   }
   bool operator()(const CopyStep& s) const {
     kernels().copy({w.lanes(s.x), w.lanes(s.y), w.plan_.lanes, s.elements, s.from.empty() ? nullptr : s.from.data(),
-                    s.to.empty() ? nullptr : s.to.data()});
+                    s.to.empty() ? nullptr : s.to.data(), s.pad});
     return true;
   }
   bool operator()(const ReduceStep& s) const {

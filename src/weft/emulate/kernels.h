@@ -180,13 +180,15 @@ struct BinaryArgs {
   int shift_b = 0;
 };
 
-/// y[to[e]] = x[from[e]]; a null index is e itself.
+/// y[to[e]] = x[from[e]], `pad` where from[e] is kCopyPad; a null index is e itself.
+constexpr std::uint32_t kCopyPad = 0xFFFFFFFF;
 struct CopyArgs {
   Lanes x, y;
   int lanes = 0;
   std::int64_t elements = 0;
   const std::uint32_t* from = nullptr;
   const std::uint32_t* to = nullptr;
+  std::int64_t pad = 0;
 };
 
 struct ReduceArgs {

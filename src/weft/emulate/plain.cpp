@@ -143,10 +143,17 @@ struct Evaluate {
     return y;
   }
 
-  Codes operator()(const exact::Permute& p) const {
-    return tensor::permute(tensor::Tensor<Int>(shape_of(p.x), operand(0)), p.permutation).data;
+  Codes moved() const {
+    const auto m = exact::movement(graph, value);
+    Codes y;
+    y.reserve(m->from.size());
+    for (const auto i : m->from) y.push_back(i < 0 ? m->pad : operand(0)[static_cast<std::size_t>(i)]);
+    return y;
   }
+  Codes operator()(const exact::Permute&) const { return moved(); }
   Codes operator()(const exact::Reshape&) const { return operand(0); }
+  Codes operator()(const exact::Window&) const { return moved(); }
+  Codes operator()(const exact::Gather&) const { return moved(); }
 };
 
 }  // namespace

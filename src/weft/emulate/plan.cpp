@@ -109,7 +109,7 @@ class Planner {
     const std::int64_t elements = size_of(id);
     if (x.wide) {
       const Buffer narrow = allocate(elements, false);
-      push(CopyStep{x, narrow, elements, {}, {}}, {x, narrow});
+      push(CopyStep{x, narrow, elements, {}, {}, 0}, {x, narrow});
       x = narrow;
     }
     const std::int64_t rows = elements / form.row_len;
@@ -396,7 +396,7 @@ class Planner {
       for (const auto id : c.xs) {
         const std::int64_t piece = inner / value.shape[axis] * p.graph_.at(id).shape[axis];
         const Buffer x = p.lanes_of(id);
-        CopyStep step{x, y, p.size_of(id), {}, {}};
+        CopyStep step{x, y, p.size_of(id), {}, {}, 0};
         for (std::int64_t e = 0; e < step.elements; ++e) {
           step.to.push_back(static_cast<std::uint32_t>(e / piece * inner + start + e % piece));
         }
@@ -406,15 +406,19 @@ class Planner {
       cost(0.2);
     }
 
-    void operator()(const exact::Permute& m) const {
-      const Buffer x = p.lanes_of(m.x);
+    void moved() const {
+      const auto m = exact::movement(p.graph_, value);
+      const Buffer x = p.lanes_of(m->x);
       const Buffer y = p.make_lanes(v);
-      tensor::Tensor<std::uint32_t> index(p.graph_.at(m.x).shape);
-      std::iota(index.data.begin(), index.data.end(), 0U);
-      CopyStep step{x, y, elements(), tensor::permute(index, m.permutation).data, {}};
+      CopyStep step{x, y, elements(), {}, {}, static_cast<std::int64_t>(m->pad)};
+      step.from.reserve(m->from.size());
+      for (const auto i : m->from) step.from.push_back(i < 0 ? kCopyPad : static_cast<std::uint32_t>(i));
       cost(0.2);
       p.push(std::move(step), {x, y});
     }
+    void operator()(const exact::Permute&) const { moved(); }
+    void operator()(const exact::Window&) const { moved(); }
+    void operator()(const exact::Gather&) const { moved(); }
 
     void operator()(const exact::Reshape&) const {}
   };

@@ -68,8 +68,9 @@ struct BinaryStep {
 struct CopyStep {
   Buffer x, y;
   std::int64_t elements = 0;
-  std::vector<std::uint32_t> from;
+  std::vector<std::uint32_t> from;  ///< kCopyPad: the constant
   std::vector<std::uint32_t> to;
+  std::int64_t pad = 0;
 };
 struct ReduceStep {
   Buffer x, y;

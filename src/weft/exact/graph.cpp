@@ -35,6 +35,8 @@ struct Operands {
   std::vector<ValueId> operator()(const Concat& p) const { return p.xs; }
   std::vector<ValueId> operator()(const Permute& p) const { return {p.x}; }
   std::vector<ValueId> operator()(const Reshape& p) const { return {p.x}; }
+  std::vector<ValueId> operator()(const Window& p) const { return {p.x}; }
+  std::vector<ValueId> operator()(const Gather& p) const { return {p.x}; }
 };
 
 }  // namespace

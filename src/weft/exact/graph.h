@@ -111,14 +111,46 @@ struct Reshape {
   bool operator==(const Reshape&) const = default;
 };
 
+/// Sliding windows of x [spatial..., C]: y [out..., groups * taps * C / groups]. The last axis runs over the groups of
+/// channels, in each over the taps of the kernel in row-major order, in each over the group's channels. Positions
+/// outside of x hold `pad`. All lists have one entry per spatial axis; out = (extent + before + after - dilation *
+/// (kernel - 1) - 1) / stride + 1, rounded down.
+struct Window {
+  ValueId x;
+  std::vector<std::int64_t> kernel;
+  std::vector<std::int64_t> stride;
+  std::vector<std::int64_t> dilation;
+  std::vector<std::int64_t> before;
+  std::vector<std::int64_t> after;
+  std::int64_t groups = 1;
+  Int pad = 0;
+  bool operator==(const Window&) const = default;
+};
+
+/// y[e] = x[indices[e]] in row-major order, `pad` where the index is -1: slices, padding, repetition, any movement.
+struct Gather {
+  ValueId x;
+  std::vector<std::int64_t> indices;
+  Int pad = 0;
+  bool operator==(const Gather&) const = default;
+};
+
 // The variant of all rows of primitives.def, in their order.
-using Primitive =
-    std::variant<Input, Constant, MatVec, Add, Sub, Mul, Requant, Reduce, ArgMax, Concat, Permute, Reshape>;
+using Primitive = std::variant<Input, Constant, MatVec, Add, Sub, Mul, Requant, Reduce, ArgMax, Concat, Permute,
+                               Reshape, Window, Gather>;
 
 /// "matvec" and so on.
 std::string_view name_of(const Primitive& primitive);
 /// Operands in order.
 std::vector<ValueId> operands(const Primitive& primitive);
+
+/// Where the elements of a value come from that only moves those of one operand.
+struct Movement {
+  ValueId x;
+  /// Per element of the value: the operand's element, or -1 for `pad`.
+  std::vector<std::int64_t> from;
+  Int pad = 0;
+};
 
 /// One integer tensor and how it is computed.
 struct Value {
@@ -196,6 +228,12 @@ Result<std::vector<fixed::Range>> infer_ranges(const Graph& graph, const Value& 
 
 /// Shape of the result of a primitive (Input, Constant, Reshape: `value.shape` itself).
 Result<Shape> infer_shape(const Graph& graph, const Value& value, Context& ctx);
+
+/// Elements of x, shaped `x`, that the windows, shaped `y`, hold in row-major order; -1 outside.
+std::vector<std::int64_t> window_indices(const Window& window, const Shape& x, const Shape& y);
+
+/// Permute, Reshape, Window and Gather as element lists; nullopt for every other primitive. `value` is sound.
+std::optional<Movement> movement(const Graph& graph, const Value& value);
 
 /// Checks order, shapes, sizes of parameters, unique legal names, and that the stored ranges contain the inferred ones.
 /// A violation is an InternalError's text; empty when the graph is sound.

@@ -221,6 +221,18 @@ TEST(InferShape, RefusesWhatDoesNotFit) {
     EXPECT_EQ(b.error().kind, Kind::ShapeMismatch) << name_of(p);
   }
   EXPECT_TRUE(b.shape(Reshape{.x = x}, {5}).empty());
+  EXPECT_TRUE(b.shape(Gather{.x = x, .indices = {0, 6}, .pad = 0}, {2}).empty());
+  EXPECT_TRUE(b.shape(Gather{.x = x, .indices = {0, -2}, .pad = 0}, {2}).empty());
+  const auto window = [&](Shape kernel, Shape stride, Shape dilation, Shape before, std::int64_t groups) {
+    return b.shape(Window{x, std::move(kernel), std::move(stride), std::move(dilation), before, before, groups, 0});
+  };
+  EXPECT_EQ(window({2}, {1}, {1}, {0}, 3), (Shape{1, 6}));
+  EXPECT_EQ(window({2}, {2}, {3}, {1}, 1), (Shape{1, 6}));
+  EXPECT_TRUE(window({3}, {1}, {1}, {0}, 1).empty());
+  EXPECT_TRUE(window({2}, {0}, {1}, {0}, 1).empty());
+  EXPECT_TRUE(window({2}, {1}, {1}, {-1}, 1).empty());
+  EXPECT_TRUE(window({2}, {1}, {1}, {0}, 2).empty());
+  EXPECT_TRUE(window({2, 1}, {1, 1}, {1, 1}, {0, 0}, 1).empty());
   EXPECT_TRUE(b.shape(Constant{{1, 2}}, {3}).empty());
   EXPECT_TRUE(b.shape(Input{}, {0}).empty());
   EXPECT_TRUE(b.shape(Input{}, {std::int64_t{1} << 40, std::int64_t{1} << 40}).empty());
@@ -402,6 +414,39 @@ struct Interpreter {
       }
       out.push_back(of(p.xs[which])[static_cast<std::size_t>(index)]);
     }
+    return out;
+  }
+  // Element by element from its coordinates.
+  Codes operator()(const Window& p) const {
+    const Shape& in = graph.at(p.x).shape;
+    const std::int64_t c_per_group = in.back() / p.groups;
+    Codes out;
+    for (std::size_t e = 0; e < count(); ++e) {
+      auto rest = static_cast<std::int64_t>(e);
+      std::int64_t last = rest % value.shape.back();
+      rest /= value.shape.back();
+      const std::int64_t c = last % c_per_group;
+      last /= c_per_group;
+      Shape tap(p.kernel.size());
+      for (std::size_t d = tap.size(); d-- > 0; last /= p.kernel[d]) tap[d] = last % p.kernel[d];
+      const std::int64_t group = last;
+      Shape at(p.kernel.size());
+      for (std::size_t d = at.size(); d-- > 0; rest /= value.shape[d]) at[d] = rest % value.shape[d];
+      std::int64_t source = 0;
+      bool outside = false;
+      for (std::size_t d = 0; d < at.size(); ++d) {
+        const std::int64_t i = at[d] * p.stride[d] + tap[d] * p.dilation[d] - p.before[d];
+        outside = outside || i < 0 || i >= in[d];
+        source = source * in[d] + i;
+      }
+      out.push_back(outside ? p.pad : of(p.x)[static_cast<std::size_t>(source * in.back() + group * c_per_group + c)]);
+    }
+    return out;
+  }
+  Codes operator()(const Gather& p) const {
+    Codes out(count(), p.pad);
+    for (std::size_t e = 0; e < count(); ++e)
+      if (p.indices[e] != -1) out[e] = of(p.x)[static_cast<std::size_t>(p.indices[e])];
     return out;
   }
   Codes operator()(const Permute& p) const {

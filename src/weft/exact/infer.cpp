@@ -128,6 +128,47 @@ struct ShapeRule {
     if (out.size() != shape.size()) return wrong("not a permutation of the axes");
     return {out, {}};
   }
+  ShapeOrError operator()(const Window& p) const {
+    const Shape& x = shape_of(p.x);
+    const std::size_t axes = p.kernel.size();
+    if (axes == 0 || x.size() != axes + 1) {
+      return wrong(fmt::format("a window over {} axes does not fit shape {}", axes, to_string(x)));
+    }
+    for (const auto* list : {&p.stride, &p.dilation, &p.before, &p.after}) {
+      if (list->size() != axes) return wrong("the lists of a window have different lengths");
+    }
+    if (p.groups < 1 || x.back() % p.groups != 0) {
+      return wrong(fmt::format("{} groups do not divide {} channels", p.groups, x.back()));
+    }
+    constexpr std::int64_t kMaxExtent = std::int64_t{1} << 24;
+    Shape shape;
+    std::int64_t taps = 1;
+    for (std::size_t d = 0; d < axes; ++d) {
+      if (p.kernel[d] < 1 || p.kernel[d] > kMaxExtent || p.stride[d] < 1 || p.stride[d] > kMaxExtent ||
+          p.dilation[d] < 1 || p.dilation[d] > kMaxExtent || p.before[d] < 0 || p.before[d] > kMaxExtent ||
+          p.after[d] < 0 || p.after[d] > kMaxExtent || p.kernel[d] > kMaxElements / taps) {
+        return wrong("a window's parameters are out of bounds");
+      }
+      taps *= p.kernel[d];
+      const std::int64_t room = x[d] + p.before[d] + p.after[d] - p.dilation[d] * (p.kernel[d] - 1) - 1;
+      if (room < 0) return wrong(fmt::format("the window is larger than axis {} of {}", d, to_string(x)));
+      shape.push_back(room / p.stride[d] + 1);
+    }
+    if (taps > kMaxElements / x.back()) return wrong("a window's parameters are out of bounds");
+    shape.push_back(taps * x.back());
+    if (!is_sound(shape)) return wrong("a window's result is out of bounds");
+    return {shape, {}};
+  }
+  ShapeOrError operator()(const Gather& p) const {
+    if (static_cast<std::int64_t>(p.indices.size()) != element_count(value.shape)) {
+      return wrong(fmt::format("{} indices do not fill shape {}", p.indices.size(), to_string(value.shape)));
+    }
+    const std::int64_t n = element_count(shape_of(p.x));
+    for (const auto i : p.indices) {
+      if (i < -1 || i >= n) return wrong(fmt::format("index {} is not in the {} elements", i, n));
+    }
+    return {value.shape, {}};
+  }
   ShapeOrError operator()(const Reshape& p) const {
     if (element_count(shape_of(p.x)) != element_count(value.shape)) {
       return wrong(fmt::format("{} does not reshape to {}", to_string(shape_of(p.x)), to_string(value.shape)));
@@ -296,10 +337,20 @@ struct RangeRule {
     }
     return out;
   }
-  Out operator()(const Permute& p) const {
-    return tensor::permute(tensor::Tensor<Range>(graph.at(p.x).shape, ranges_of(p.x)), p.permutation).data;
+  Out moved() const {
+    Value shaped = {value.name, shape, value.scale, {}, value.primitive, {}};
+    const auto m = movement(graph, shaped);
+    const Ranges& x = ranges_of(m->x);
+    const Range pad{m->pad, m->pad, m->pad == 0 ? 0 : fixed::trailing_zeros(m->pad)};
+    Ranges out;
+    out.reserve(m->from.size());
+    for (const auto i : m->from) out.push_back(i < 0 ? pad : x[static_cast<std::size_t>(i)]);
+    return out;
   }
+  Out operator()(const Permute& /*p*/) const { return moved(); }
   Out operator()(const Reshape& p) const { return ranges_of(p.x); }
+  Out operator()(const Window& /*p*/) const { return moved(); }
+  Out operator()(const Gather& /*p*/) const { return moved(); }
 };
 
 }  // namespace

@@ -309,10 +309,42 @@ class Builder {
     return add(Reshape{.x = x}, shape);
   }
 
+  Int random_pad() { return random_.one_in(2) ? 0 : random_.between(-9, 9); }
+
+  bool add_window() {
+    const ValueId x = pick();
+    const Shape& shape = at(x).shape;
+    if (shape.size() < 2) return false;
+    Window p;
+    p.x = x;
+    std::int64_t size = shape.back();
+    for (std::size_t d = 0; d + 1 < shape.size(); ++d) {
+      p.kernel.push_back(random_.between(1, std::min<std::int64_t>(3, shape[d])));
+      p.stride.push_back(random_.between(1, 2));
+      p.dilation.push_back(p.kernel.back() == 2 && shape[d] > 2 && random_.one_in(2) ? 2 : 1);
+      p.before.push_back(random_.between(0, 1));
+      p.after.push_back(random_.between(0, 1));
+      size *= p.kernel.back() * (shape[d] + 2);
+    }
+    if (size > 1024) return false;
+    if (random_.one_in(2)) p.groups = shape.back();
+    p.pad = random_pad();
+    return add(std::move(p));
+  }
+
+  bool add_gather() {
+    const ValueId x = pick();
+    const std::int64_t n = element_count(at(x).shape);
+    const Shape shape{random_.between(1, 4), random_.between(1, 6)};
+    Gather p{.x = x, .indices = {}, .pad = random_pad()};
+    for (std::int64_t i = 0; i < element_count(shape); ++i) p.indices.push_back(random_.between(-1, n - 1));
+    return add(std::move(p), shape);
+  }
+
   bool add_anything() {
     const ValueId x = pick();
     const bool scalar = at(x).shape.empty();
-    switch (random_.between(0, 12)) {
+    switch (random_.between(0, 14)) {
       case 0:
       case 1:
         return add_matvec(x);
@@ -333,6 +365,10 @@ class Builder {
         return add_permute();
       case 11:
         return add_reshape();
+      case 12:
+        return add_window();
+      case 13:
+        return add_gather();
       default:
         return add_constant();
     }

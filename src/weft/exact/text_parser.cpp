@@ -288,6 +288,31 @@ Primitive Parser::parse_primitive(Cursor& c) {
       p.x = parser.ref(c);
       return p;
     }
+    Primitive operator()(Window p) const {
+      p.x = parser.ref(c);
+      const std::pair<const char*, std::vector<std::int64_t>*> lists[] = {{"kernel", &p.kernel},
+                                                                          {"stride", &p.stride},
+                                                                          {"dilation", &p.dilation},
+                                                                          {"before", &p.before},
+                                                                          {"after", &p.after}};
+      for (const auto& [name, list] : lists) {
+        c.expect(name);
+        *list = parser.integers(c);
+      }
+      c.expect("groups");
+      p.groups = c.int64();
+      c.expect("pad");
+      p.pad = c.integer();
+      return p;
+    }
+    Primitive operator()(Gather p) const {
+      p.x = parser.ref(c);
+      c.expect("pad");
+      p.pad = c.integer();
+      c.expect("indices");
+      p.indices = parser.integers(c);
+      return p;
+    }
   };
   const Body body{*this, c};
 #define WEFT_PRIMITIVE(name, text, meaning) \

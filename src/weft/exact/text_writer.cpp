@@ -132,6 +132,24 @@ struct PrimitiveWriter {
     integers(p.permutation);
   }
   void operator()(const Reshape& p) const { ref(p.x); }
+  void operator()(const Window& p) const {
+    ref(p.x);
+    const std::pair<const char*, const std::vector<std::int64_t>&> lists[] = {
+        {"kernel", p.kernel}, {"stride", p.stride}, {"dilation", p.dilation}, {"before", p.before}, {"after", p.after}};
+    for (const auto& [name, list] : lists) {
+      w.put(" {} ", name);
+      integers(list);
+    }
+    w.put(" groups {} pad ", p.groups);
+    w.put_int(p.pad);
+  }
+  void operator()(const Gather& p) const {
+    ref(p.x);
+    w.put(" pad ");
+    w.put_int(p.pad);
+    w.put(" indices ");
+    integers(p.indices);
+  }
 };
 
 void put_range(Writer& w, const Range& range) {

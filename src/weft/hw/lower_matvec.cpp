@@ -76,18 +76,10 @@ std::vector<const fixed::StepFunction*> Lowering::find_sinks(ValueId value) cons
       }
       return none;
     }
-    if (const auto* permute = std::get_if<exact::Permute>(&next.primitive)) {
-      const auto strides = strides_of(graph_.at(at).shape);
+    if (std::holds_alternative<exact::Permute>(next.primitive)) {
+      const auto m = exact::movement(graph_, next);
       std::vector<std::size_t> moved(count);
-      for (std::size_t e = 0; e < count; ++e) {
-        auto rest = static_cast<std::int64_t>(e);
-        std::int64_t from = 0;
-        for (std::size_t i = next.shape.size(); i-- > 0;) {
-          from += (rest % next.shape[i]) * strides[permute->permutation[i]];
-          rest /= next.shape[i];
-        }
-        moved[e] = source[from];
-      }
+      for (std::size_t e = 0; e < count; ++e) moved[e] = source[m->from[e]];
       source = std::move(moved);
     } else if (!std::holds_alternative<exact::Reshape>(next.primitive)) {
       return none;

@@ -239,22 +239,16 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Concat& p) {
   return out;
 }
 
-Result<Signals> Lowering::lower(const Value& value, const exact::Permute& p) {
-  const Shape& from = graph_.at(p.x).shape;
-  const auto from_strides = strides_of(from);
+Result<Signals> Lowering::move(const Value& value) {
+  const auto m = exact::movement(graph_, value);
   Signals out;
-  const auto count = static_cast<std::size_t>(element_count(value.shape));
-  for (std::size_t e = 0; e < count; ++e) {
-    auto rest = static_cast<std::int64_t>(e);
-    std::int64_t source = 0;
-    for (std::size_t i = value.shape.size(); i-- > 0;) {
-      source += (rest % value.shape[i]) * from_strides[p.permutation[i]];
-      rest /= value.shape[i];
-    }
-    out.push_back(signals(p.x)[source]);
-  }
+  out.reserve(m->from.size());
+  for (const std::int64_t i : m->from) out.push_back(i < 0 ? constant_signal(m->pad) : signals(m->x)[i]);
   return out;
 }
+Result<Signals> Lowering::lower(const Value& value, const exact::Permute& /*p*/) { return move(value); }
+Result<Signals> Lowering::lower(const Value& value, const exact::Window& /*p*/) { return move(value); }
+Result<Signals> Lowering::lower(const Value& value, const exact::Gather& /*p*/) { return move(value); }
 
 Result<Signals> Lowering::lower(const Value& /*value*/, const exact::Reshape& p) { return signals(p.x); }
 

@@ -46,6 +46,9 @@ class Lowering {
   Result<Signals> lower(const exact::Value& value, const exact::Concat& p);
   Result<Signals> lower(const exact::Value& value, const exact::Permute& p);
   Result<Signals> lower(const exact::Value& value, const exact::Reshape& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Window& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Gather& p);
+  Result<Signals> move(const exact::Value& value);
 
   Result<Signals> add_or_sub(const exact::Value& value, exact::ValueId a, exact::ValueId b, int shift_a, int shift_b,
                              bool subtract);

@@ -251,15 +251,19 @@ struct Writer {
     return {};
   }
 
-  Result<void> operator()(const exact::Permute& p) {
+  Result<void> move() {
     declare();
-    IntTensor index(at(p.x).shape);
-    for (std::size_t i = 0; i < index.data.size(); ++i) index.data[i] = static_cast<std::int64_t>(i);
-    const IntTensor moved = tensor::permute(index, p.permutation);
+    const auto m = exact::movement(graph, value);
     for (std::size_t i = 0; i < size(); ++i)
-      line(fmt::format("{}[{}] = {}[{}];", name(), i, identifier(at(p.x)), moved.data[i]));
+      if (m->from[i] < 0)
+        line(fmt::format("{}[{}] = {};", name(), i, literal(m->pad)));
+      else
+        line(fmt::format("{}[{}] = {}[{}];", name(), i, identifier(at(m->x)), m->from[i]));
     return {};
   }
+  Result<void> operator()(const exact::Permute&) { return move(); }
+  Result<void> operator()(const exact::Window&) { return move(); }
+  Result<void> operator()(const exact::Gather&) { return move(); }
 
   Result<void> operator()(const exact::Reshape& r) {
     declare();
