@@ -20,16 +20,7 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
 
 Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   WEFT_TRY(const IntegerParameter kernel, recipe.integer_parameter(node, "kernel"));
-  std::optional<IntegerParameter> bias;
-  if (node.parameters.count("bias") != 0) {
-    // A float bias behind a kernel that carries its quantizer stays float32: it is added in the step function.
-    if (!kernel.chosen && !node.parameters.at("bias").quantizer && !node.parameters.at("bias").quantized) {
-      const auto& values = node.parameters.at("bias").values;
-      bias = IntegerParameter{values, IntTensor(values.shape), Scale(), false};
-    } else {
-      WEFT_TRY(bias, recipe.integer_parameter(node, "bias"));
-    }
-  }
+  WEFT_TRY(const auto bias, bias_parameter(node, recipe, kernel));
   return lower_dense(node, recipe, kernel, bias, ctx);
 }
 

@@ -68,12 +68,29 @@ double order_bound(double magnitude, std::int64_t terms) {
 
 Result<void> lower_dense(const nn::Node& node, Recipe& recipe, const IntegerParameter& kernel,
                          const std::optional<IntegerParameter>& bias, Context& ctx) {
-  const std::int64_t n_in = kernel.codes.shape.at(0);
-  const std::int64_t n_out = kernel.codes.shape.at(1);
-  const auto outputs = static_cast<std::size_t>(n_out);
   // Copied: the certificate of an input layer may grow the tables behind references.
   const Symbol input = recipe.input(node);
   WEFT_TRY(const Recipe::Codes x, recipe.codes(node, input, true));
+  return lower_product(node, recipe, x, kernel, bias, ctx);
+}
+
+Result<std::optional<IntegerParameter>> bias_parameter(const nn::Node& node, Recipe& recipe,
+                                                       const IntegerParameter& kernel) {
+  const auto it = node.parameters.find("bias");
+  if (it == node.parameters.end()) return std::optional<IntegerParameter>();
+  if (!kernel.chosen && !it->second.quantizer && !it->second.quantized) {
+    const auto& values = it->second.values;
+    return std::optional<IntegerParameter>(IntegerParameter{values, IntTensor(values.shape), Scale(), false, {}});
+  }
+  WEFT_TRY(auto bias, recipe.integer_parameter(node, "bias"));
+  return std::optional<IntegerParameter>(std::move(bias));
+}
+
+Result<void> lower_product(const nn::Node& node, Recipe& recipe, const Recipe::Codes& x, const IntegerParameter& kernel,
+                           const std::optional<IntegerParameter>& bias, Context& ctx) {
+  const std::int64_t n_in = kernel.codes.shape.at(0);
+  const std::int64_t n_out = kernel.codes.shape.at(1);
+  const auto outputs = static_cast<std::size_t>(n_out);
   const Scale x_scale = recipe.value(x.value).scale;
   const auto absorbed = absorb_input_scales(kernel, x_scale, n_in, n_out);
   if (!absorbed)

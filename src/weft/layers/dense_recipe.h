@@ -11,6 +11,15 @@ namespace weft::layers {
 Result<void> lower_dense(const nn::Node& node, Recipe& recipe, const IntegerParameter& kernel,
                          const std::optional<IntegerParameter>& bias, Context& ctx);
 
+/// The same for codes that are at hand: x [..., n_in] behind `node`, whose activation follows.
+Result<void> lower_product(const nn::Node& node, Recipe& recipe, const Recipe::Codes& x, const IntegerParameter& kernel,
+                           const std::optional<IntegerParameter>& bias, Context& ctx);
+
+/// The bias of a node as integers, or as float32 values where it is added in the step function: a float bias behind a
+/// kernel that carries its own quantizer.
+Result<std::optional<IntegerParameter>> bias_parameter(const nn::Node& node, Recipe& recipe,
+                                                       const IntegerParameter& kernel);
+
 /// float32 y = x W + b on a batch, products and sums in index order.
 void evaluate_dense(const std::vector<float>& x, const FloatTensor& kernel, const FloatTensor* bias,
                     std::vector<float>& y);

@@ -10,19 +10,32 @@ namespace weft::layers {
 Layer activation_layer();
 Layer add_layer();
 Layer argmax_layer();
+Layer average_pool_layer();
 Layer batch_norm_layer();
+Layer concat_layer();
+Layer conv_layer();
+Layer conv_batchnorm_layer();
 Layer dense_layer();
 Layer dense_batchnorm_layer();
+Layer depthwise_conv_layer();
+Layer depthwise_conv_batchnorm_layer();
 Layer div_layer();
+Layer global_average_pool_layer();
+Layer global_max_pool_layer();
 Layer identity_layer();
+Layer max_pool_layer();
 Layer mul_layer();
 Layer normalization_layer();
+Layer pad_layer();
 Layer permute_layer();
 Layer pow_layer();
 Layer rescaling_layer();
 Layer reshape_layer();
+Layer slice_layer();
 Layer softmax_layer();
 Layer sub_layer();
+Layer take_layer();
+Layer upsample_layer();
 
 /// infer_shape of layers that keep the shape of their first input.
 Result<Shape> same_shape(const nn::Graph& graph, const nn::Node& node, Context& ctx);

@@ -6,15 +6,11 @@
 
 #include "weft/layers/float_run.h"
 #include "weft/layers/layer_rows.h"
-#include "weft/layers/recipe.h"
+#include "weft/layers/movement.h"
 
 namespace weft::layers {
-namespace {
-
-/// Per-channel scales and pending per-channel steps belong to the last axis; when it moves, the numbers are fixed as
-/// codes first.
-Result<Symbol> movable(const nn::Node& node, Recipe& recipe, bool keeps_last_axis) {
-  Symbol symbol = recipe.input(node);
+Result<Symbol> movable(const nn::Node& node, Recipe& recipe, std::size_t i, bool keeps_last_axis) {
+  Symbol symbol = recipe.input(node, i);
   const bool per_channel = !recipe.value(symbol.value).scale.per_tensor() || symbol.order_bound.size() > 1 ||
                            std::any_of(symbol.pending.begin(), symbol.pending.end(), [](const Step& s) {
                              const auto* a = std::get_if<exact::ReadoutStep>(&s);
@@ -33,6 +29,8 @@ Result<Symbol> movable(const nn::Node& node, Recipe& recipe, bool keeps_last_axi
   symbol.order_bound.clear();
   return symbol;
 }
+
+namespace {
 
 Result<Shape> reshape_shape(const nn::Graph& graph, const nn::Node& node, Context& ctx) {
   const Shape& from = graph.at(node.inputs[0]).shape;
@@ -55,7 +53,7 @@ Result<void> reshape_lower(const nn::Node& node, Recipe& recipe, Context&) {
   const Shape& from = recipe.source().at(node.inputs[0]).shape;
   const Shape& to = recipe.source().at(node.outputs[0]).shape;
   if (from == to) return recipe.set_output(node, recipe.input(node));
-  WEFT_TRY(Symbol symbol, movable(node, recipe, !from.empty() && !to.empty() && from.back() == to.back()));
+  WEFT_TRY(Symbol symbol, movable(node, recipe, 0, !from.empty() && !to.empty() && from.back() == to.back()));
   const Scale scale = recipe.value(symbol.value).scale;
   WEFT_TRY(symbol.value, recipe.add(node.name, exact::Reshape{symbol.value}, scale, node.origin, to));
   return recipe.set_output(node, std::move(symbol));
@@ -94,7 +92,7 @@ Result<void> permute_evaluate(const nn::Node& node, FloatRun& run, Context&) {
 Result<void> permute_lower(const nn::Node& node, Recipe& recipe, Context&) {
   const auto permutation = get_ints(node.attributes, "permutation");
   const auto rank = static_cast<std::int64_t>(permutation.size());
-  WEFT_TRY(Symbol symbol, movable(node, recipe, rank > 0 && permutation.back() == rank - 1));
+  WEFT_TRY(Symbol symbol, movable(node, recipe, 0, rank > 0 && permutation.back() == rank - 1));
   const Scale scale = recipe.value(symbol.value).scale;
   WEFT_TRY(symbol.value, recipe.add(node.name, exact::Permute{symbol.value, permutation}, scale, node.origin));
   return recipe.set_output(node, std::move(symbol));

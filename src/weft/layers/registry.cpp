@@ -37,14 +37,35 @@ Result<void> check_schema(const Layer& layer, const nn::Node& node, Context& ctx
 }  // namespace
 
 const std::vector<Layer>& all_layers() {
-  static const std::vector<Layer> rows = {activation_layer(), add_layer(),
-                                          argmax_layer(),     batch_norm_layer(),
-                                          dense_layer(),      dense_batchnorm_layer(),
-                                          div_layer(),        identity_layer(),
-                                          mul_layer(),        normalization_layer(),
-                                          permute_layer(),    pow_layer(),
-                                          rescaling_layer(),  reshape_layer(),
-                                          softmax_layer(),    sub_layer()};
+  static const std::vector<Layer> rows = {activation_layer(),
+                                          add_layer(),
+                                          argmax_layer(),
+                                          average_pool_layer(),
+                                          batch_norm_layer(),
+                                          concat_layer(),
+                                          conv_layer(),
+                                          conv_batchnorm_layer(),
+                                          dense_layer(),
+                                          dense_batchnorm_layer(),
+                                          depthwise_conv_layer(),
+                                          depthwise_conv_batchnorm_layer(),
+                                          div_layer(),
+                                          global_average_pool_layer(),
+                                          global_max_pool_layer(),
+                                          identity_layer(),
+                                          max_pool_layer(),
+                                          mul_layer(),
+                                          normalization_layer(),
+                                          pad_layer(),
+                                          permute_layer(),
+                                          pow_layer(),
+                                          rescaling_layer(),
+                                          reshape_layer(),
+                                          slice_layer(),
+                                          softmax_layer(),
+                                          sub_layer(),
+                                          take_layer(),
+                                          upsample_layer()};
   return rows;
 }
 

@@ -237,6 +237,15 @@ class Importer {
   void finish(LayerImport& in, std::size_t index) {
     known_[index] = in.output.has_value() && in.config.ok();
     const Shape shape = in.output.value_or(Shape{});
+    for (auto& front : in.chain) {
+      // Its shape is filled in by the check of the whole graph.
+      front.name = unique(front.name);
+      const auto tensor = graph_.add_tensor(front.name, Shape{});
+      front.outputs = {tensor};
+      in.node.inputs = {tensor};
+      if (&front != &in.chain.back()) (&front + 1)->inputs = {tensor};
+      graph_.nodes.push_back(std::move(front));
+    }
     if (!in.softmax) {
       tensors_[index] = graph_.add_tensor(in.node.name, shape);
       in.node.outputs = {tensors_[index]};

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "weft/formats/keras/keras.h"
+#include "weft/layers/layer.h"
 
 namespace weft::formats::keras {
 namespace {
@@ -32,6 +33,36 @@ constexpr Hint kHints[] = {
 };
 
 }  // namespace
+
+void LayerImport::infer_output() {
+  if (!config.ok() || !variables_known()) return;
+  nn::Graph graph;
+  std::vector<nn::TensorId> previous;
+  for (const auto& shape : inputs) {
+    if (!shape) return;
+    previous.push_back(graph.add_tensor("", *shape));
+  }
+  auto nodes = chain;
+  nodes.push_back(node);
+  for (auto& n : nodes) {
+    n.inputs = previous;
+    const auto shape = layers::find_layer(n.op)->infer_shape(graph, n, config.context());
+    if (!shape) return config.fail_reported();
+    output = *shape;
+    previous = {graph.add_tensor("", *shape)};
+    n.outputs = previous;
+  }
+}
+
+bool LayerImport::variables_known() const {
+  // Without a weight file there are no kernels, and no shapes behind them; that was reported once for the model.
+  const auto lacks = [](const nn::Node& n) {
+    const auto* row = layers::find_layer(n.op);
+    return std::any_of(row->required_parameters.begin(), row->required_parameters.end(),
+                       [&](auto role) { return n.parameters.count(std::string(role)) == 0; });
+  };
+  return !lacks(node) && std::none_of(chain.begin(), chain.end(), lacks);
+}
 
 void LayerImport::take(std::string_view variable, const std::string& role, const Shape& shape) {
   if (!variables) return;  // reported once for the model
@@ -61,6 +92,8 @@ const std::vector<LayerRow>& layer_rows() {
     auto all = keras_rows();
     auto more = qkeras_rows();
     std::move(more.begin(), more.end(), std::back_inserter(all));
+    auto spatial = spatial_rows();
+    std::move(spatial.begin(), spatial.end(), std::back_inserter(all));
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.class_name < b.class_name; });
     return all;
   }();

@@ -27,14 +27,22 @@ struct LayerImport {
   WeightFile* weights = nullptr;
 
   nn::Node node{};
+  /// Nodes in front of `node`, first to last: the first reads the layer's inputs, every other one and `node` the one
+  /// before.
+  std::vector<nn::Node> chain{};
   std::optional<Shape> output{};
   /// A softmax behind the node, as its own node.
   bool softmax = false;
 
   /// The shape of the only input.
   [[nodiscard]] const std::optional<Shape>& input() const { return inputs.front(); }
+  /// Sets `output` by the shape rules of the chain and the node; nothing when an input's shape is not known.
+  void infer_output();
   /// Reads a variable of the given shape (-1 fits any extent) as parameter `role` of the node.
   void take(std::string_view variable, const std::string& role, const Shape& shape);
+
+ private:
+  [[nodiscard]] bool variables_known() const;
 };
 
 /// One class. A config key in none of the lists is an error.
@@ -60,6 +68,8 @@ const std::vector<LayerRow>& layer_rows();
 const LayerRow* find_row(std::string_view class_name, std::string_view package);
 std::vector<LayerRow> keras_rows();
 std::vector<LayerRow> qkeras_rows();
+/// Of both: convolutions, pools and what else has spatial axes.
+std::vector<LayerRow> spatial_rows();
 
 /// A way out for a class that no row knows.
 std::string way_out(const LayerEntry& layer);
