@@ -9,6 +9,7 @@ are imported, run and compared, but not synthesized. Exit 1 when a row fails. Ne
 
 import argparse
 import json
+import os
 import pathlib
 import resource
 import subprocess
@@ -32,8 +33,8 @@ def need(condition, text):
 
 
 class Rows:
-    def __init__(self, weft, data, slow):
-        self.weft, self.data, self.slow, self.measured = weft, data, slow, []
+    def __init__(self, weft, data, slow, sanitized):
+        self.weft, self.data, self.slow, self.sanitized, self.measured = weft, data, slow, sanitized, []
         self.keras = data / "models/example_models/keras"
         self.onnx = data / "models/example_models/onnx"
         self.zoo = data / "models/qonnx_zoo"
@@ -190,15 +191,22 @@ class Rows:
         return "argmax agreement: " + ", ".join(texts) + "; LUT without, 70 %, 95 % pruned: " + ", ".join(f"{v:.0f}" for v in luts)
 
     def broken(self):
-        """Damaged and hostile files end with a diagnostic and exit 1, within 4 GB of address space and 60 s."""
+        """Damaged and hostile files end with a diagnostic and exit 1, within 4 GB of address space and 60 s; and under the address
+        sanitizer, whose shadow needs another kind of limit."""
         count = 0
         sources = [self.data / "models/mlperf_tiny/AD08/model.h5", self.keras / "qkeras-v3_3layer.keras", self.zoo / "qkeras_jettagging.onnx",
                    self.keras / "qkeras_3layer.json"]
         limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        sanitizer = {**os.environ, "ASAN_OPTIONS": "hard_rss_limit_mb=4096:exitcode=99", "UBSAN_OPTIONS": "exitcode=99"}
         accepted = 0
+        run = lambda binary, path, **more: subprocess.run([binary, "inspect", str(path), "--json"], capture_output=True, text=True,
+                                                          errors="replace", timeout=60, **more)
         for path, sure in broken_files(sources, self.weft.work / "broken"):
-            done = subprocess.run([self.weft.binary, "inspect", str(path), "--json"], capture_output=True, text=True, errors="replace", timeout=60, preexec_fn=limit)
+            done = run(self.weft.binary, path, preexec_fn=limit)
             need(done.returncode in (0, 1), f"{path.name}: exit {done.returncode}: {done.stderr[-300:]}")
+            if self.sanitized:
+                again = run(self.sanitized, path, env=sanitizer)
+                need(again.returncode == done.returncode, f"{path.name}: under the sanitizer exit {again.returncode}: {again.stderr[-600:]}")
             if done.returncode == 1:
                 errors = [d for d in json.loads(done.stdout)["diagnostics"] if d["severity"] == "error"]
                 need(errors, f"{path.name}: exit 1 without a diagnostic")
@@ -206,7 +214,8 @@ class Rows:
                 need(not sure, f"{path.name}: was accepted")
                 accepted += 1
             count += 1
-        return f"{count} files: {count - accepted} refused with a diagnostic, {accepted} flipped bits that change only numbers or names"
+        how = "with and without the address sanitizer" if self.sanitized else "without a sanitizer"
+        return f"{count} files, {how}: {count - accepted} refused with a diagnostic, {accepted} flipped bits that change only numbers or names"
 
 
 def main():
@@ -214,10 +223,11 @@ def main():
     parser.add_argument("--weft", required=True)
     parser.add_argument("--data", required=True, type=pathlib.Path)
     parser.add_argument("--work", required=True, type=pathlib.Path)
+    parser.add_argument("--sanitized", help="the same command built with the address sanitizer, for the broken files")
     parser.add_argument("--slow", action="store_true")
     parser.add_argument("rows", nargs="*")
     options = parser.parse_args()
-    rows = Rows(Weft(options.weft, options.work), options.data, options.slow)
+    rows = Rows(Weft(options.weft, options.work), options.data, options.slow, options.sanitized)
     names = ["qkeras_3layer", "qkeras_v3_3layer", "qkeras_mnist_dense", "jets", "ad08", "kws_w3a3", "kwsmlp_w3a3", "unsw", "qkeras_jettagging",
              "tfc", "float_models", "broken"]
     unknown = set(options.rows) - set(names)
