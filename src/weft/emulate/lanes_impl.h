@@ -217,11 +217,8 @@ void copy(const CopyArgs& a) {
     const std::int64_t to = a.to != nullptr ? a.to[i] : i;
     for (int lane = 0; lane < a.lanes; lane += kMinLanes) {
       Row row;
-      if (from == static_cast<std::int64_t>(kCopyPad)) {
-        for (int l = 0; l < kMinLanes; ++l) row.v[l] = a.pad;
-      } else {
-        load_row(row, a.x, from * a.lanes + lane);
-      }
+      for (int l = 0; l < kMinLanes; ++l) row.v[l] = a.pad;
+      if (from != static_cast<std::int64_t>(kCopyPad)) load_row(row, a.x, from * a.lanes + lane);
       store_row(row, a.y, to * a.lanes + lane);
     }
   }
