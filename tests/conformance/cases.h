@@ -20,6 +20,9 @@ struct Case {
   layers::Word word = layers::Word::Exact;
 };
 
+/// Layers over spatial axes and their data movement.
+void add_spatial_cases(std::vector<Case>& out);
+
 /// Every row; a test fails when a layer of the registry occurs in none.
 std::vector<Case> all_cases();
 
