@@ -37,6 +37,12 @@ SHAPES = {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", 
 KERNEL_NOTE = re.compile(r"framework's (own )?kernel|kernel of the framework")
 
 
+def at_risk(row):
+    """How many results the certificate counts that may differ."""
+    said = [int(n) for note in row["notes"] for n in re.findall(r"(\d+) reachable results could differ", note)]
+    return max([row["stats"].get("codes_at_risk", 0), *said])
+
+
 class Layers:
     """What feeds what, and what the certificates of layers say."""
 
@@ -85,7 +91,7 @@ class Layers:
     def excuses(self, names):
         """True when a certificate among them lets a result differ."""
         return any(
-            c["word"] != "exact" or c["stats"].get("codes_at_risk", 0) > 0 or any(KERNEL_NOTE.search(n) for n in c["notes"])
+            c["word"] != "exact" or at_risk(c) > 0 or any(KERNEL_NOTE.search(n) for n in c["notes"])
             for c in self.rows(names)
         )
 
@@ -113,7 +119,7 @@ def classify(model, name, golden, ours, wanted, visible, exact):
     scale = max(1.0, float(np.abs(want).max(initial=0.0)))
     noise = difference <= TOLERANCE * scale
     ulps = difference <= ULPS * np.maximum(np.abs(want), 1.0) if kinds & NORMALIZATIONS else np.zeros(want.shape, bool)
-    risky = "float-order" in words or any(c["stats"].get("codes_at_risk", 0) > 0 for c in rows)
+    risky = "float-order" in words or any(at_risk(c) > 0 for c in rows)
     risky = risky and any(model.layers[n]["activation"] or model.layers[n]["class"] in ELEMENTWISE for n in group)
     kernel = any(KERNEL_NOTE.search(n) for c in rows for n in c["notes"])
     chosen = exact and "quantized" in words
@@ -135,7 +141,7 @@ def classify(model, name, golden, ours, wanted, visible, exact):
     for kind, mask in rules:
         masks[kind] |= left & mask
         left &= ~mask
-    counted = sum(c["stats"].get("codes_at_risk", 0) for c in rows)
+    counted = sum(at_risk(c) for c in rows)
     channel = np.broadcast_to(np.arange(want.shape[-1] if want.ndim else 1), want.shape)
     flip = masks["flip"]
     codes = len({*zip(channel[flip].tolist(), have[flip].tolist())})

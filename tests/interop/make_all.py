@@ -48,8 +48,12 @@ def main():
         import qkeras_quantizers
 
         said(f"{qkeras_quantizers.write_all(options.folder / 'quantizers.jsonl')} quantizer cases")
-    made = random_models.make_all(options.folder / "random", options.seed, options.count, options.first)
+    made, skipped = random_models.make_all(options.folder / "random", options.seed, options.count, options.first)
     said(f"{len(made)} random models")
+    for name, why in skipped.items():
+        print(f"{name} is not one that the framework saves and loads: {why}")
+    if len(skipped) > max(2, options.count // 10):
+        raise SystemExit("too many models are skipped; something is wrong with the maker")
 
 
 if __name__ == "__main__":

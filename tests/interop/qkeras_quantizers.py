@@ -129,6 +129,20 @@ def later_versions(w):
         w.tensor("quantized_bits", {"bits": 4, "alpha": "auto_po2", "min_po2_exponent": -3, "max_po2_exponent": -2}, x)
 
 
+def short_tensors(w):
+    """TensorFlow computes the last elements of a tensor, fewer than a vector register holds, with other kernels."""
+    ties = np.array([2.0**e * f for e in range(-6, 4) for f in (1.0, np.sqrt(2.0), 1.5)], dtype=np.float32)
+    for x in np.split(np.concatenate([ties, -ties]), 12):
+        for p in grid(bits=[4, 6], quadratic_approximation=[False, True], log2_rounding=["rnd", "floor"]):
+            w.cls("quantized_po2", p, x)
+            w.cls("quantized_relu_po2", p, x)
+        w.cls("quantized_tanh", {"bits": 6, "use_real_tanh": True}, x)
+        w.cls("quantized_sigmoid", {"bits": 6, "use_real_sigmoid": True}, x)
+        w.cls("quantized_ulaw", {"bits": 6}, x)
+        for name in ["tanh", "sigmoid", "softplus", "exponential"]:
+            w.apply(name, getattr(tf.keras.activations, name), {}, x)
+
+
 def functions(w):
     keras = tf.keras.activations
     x = POINTS[np.abs(POINTS) < 80]
@@ -144,14 +158,14 @@ def functions(w):
     for alpha in [0.3, 0.01]:
         layer = tf.keras.layers.LeakyReLU(negative_slope=alpha) if NEW else tf.keras.layers.LeakyReLU(alpha)
         w.apply("leaky_relu", layer, {"alpha": alpha})
-    for name in ["tanh", "sigmoid", "softplus", "softsign", "elu", "selu", "exponential", "swish", "gelu"]:
+    for name in ["tanh", "sigmoid", "softplus", "softsign", "elu", "selu", "exponential", "swish", "gelu"] + ["silu"] * NEW:
         w.apply(name, getattr(keras, name), {}, x)
     w.apply("gelu", lambda v: keras.gelu(v, approximate=True), {"approximate": True}, x)
 
 
 def write_all(path):
     writer = QKerasWriter(path)
-    for part in [fixed_point, saturating, powers_of_two, binary_ternary, automatic, functions] + [later_versions] * NEW:
+    for part in [fixed_point, saturating, powers_of_two, binary_ternary, automatic, short_tensors, functions] + [later_versions] * NEW:
         part(writer)
     writer.file.close()
     return writer.count

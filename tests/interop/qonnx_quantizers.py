@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write JSON lines of QONNX quantizer cases evaluated by the qonnx package (1.0), for `weft_quantizer_cases`.
+"""Write JSON lines of QONNX quantizer cases evaluated by the qonnx package (1.0, and by numpy for `sign` and `clip`), for
+`weft_quantizer_cases`.
 
     python qonnx_quantizers.py cases.jsonl && weft_quantizer_cases cases.jsonl
 """
@@ -37,6 +38,9 @@ def others(w):
     for scale in [1.0, 0.37]:
         w.apply("bipolar_quant", lambda x: binary_quant(x, np.float32(scale)), {"scale": [float(np.float32(scale))]})
     w.apply("sign", np.sign, {})
+    for low, high in [(-0.75, 1.5), (None, 0.1), (0.0, None)]:
+        clip = lambda x: np.clip(x, None if low is None else np.float32(low), None if high is None else np.float32(high))
+        w.apply("clip", clip, {"min": low, "max": high})
     for scale, bias in [(1.0, 0.0), (2.0, -1.0), (0.1, 0.7)]:
         thresholds = np.sort(RANDOM.normal(size=(4, 7)), axis=1).astype(np.float32)
         x = RANDOM.normal(size=(500, 4)).astype(np.float32)

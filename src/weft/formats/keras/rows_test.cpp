@@ -281,10 +281,13 @@ TEST_F(RowsTest, ConfigsThatAreRefused) {
 }
 
 TEST_F(RowsTest, ClassesThatAreRefused) {
-  EXPECT_EQ(
-      refuse("Conv2D", R"("filters": 3)"),
-      "error: m.json: node `l` (Conv2D): layer class `Conv2D` is not supported; build the model from the layers that "
-      "`weft ops` lists [layer-unsupported]\n");
+  EXPECT_EQ(refuse("ConvLSTM2D", R"("filters": 3)"),
+            "error: m.json: node `l` (ConvLSTM2D): layer class `ConvLSTM2D` is not supported; build the model from the "
+            "layers "
+            "that `weft ops` lists [layer-unsupported]\n");
+  EXPECT_EQ(refuse("Conv2D", R"("filters": 3)"),
+            "error: m.json: node `l` (Conv2D): the input has shape [4], 2 axes and the channels are expected "
+            "[shape-mismatch]\n");
   EXPECT_THAT(refuse("Functional", R"("layers": [])"), HasSubstr("nested models are not supported yet"));
   EXPECT_THAT(refuse("PruneLowMagnitude", ""), HasSubstr("strip_pruning()"));
   EXPECT_THAT(refuse("hgq>QDense", R"("units": 1)"), HasSubstr("layer class `QDense` of `hgq` is not supported"));
