@@ -3,7 +3,7 @@
 
 files       the example and the fixtures, made again in their environments, hold what the kept files hold
 layers      `weft predict --trace`, with and without --float, against the framework's layer outputs, every difference held
-            against the layer's certificate (tests/interop/compare_layers.py says how)
+            against the layer's certificate (tests/interop/compare_layers.py says how); fixtures and corner cases
 quantizers  millions of numbers through QKeras', qkeras-v3's and qonnx' quantizers and through ours
 random      random small QKeras models, saved, opened and compared as under "layers"
 
@@ -207,6 +207,7 @@ class Run:
         if "files" in only:
             self.compare_files(interpreter, folder / "fixtures", kept)
             self.compare_models(f"{name}/fixtures", interpreter, folder / "fixtures")
+            self.compare_models(f"{name}/corners", interpreter, folder / "corners")
         if "quantizers" in only:
             self.compare_quantizers(name, folder / "quantizers.jsonl")
         if "random" in only and self.options.count:

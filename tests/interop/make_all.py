@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that `./dev interop` wants of one Keras environment, in one process because TensorFlow starts slowly: fixtures,
-quantizer cases, random models.
+quantizer cases, models of corner cases, random models.
 
     python make_all.py FOLDER [--seed N] [--first N] [--count N] [--only-random]
 """
@@ -48,6 +48,8 @@ def main():
         import qkeras_quantizers
 
         said(f"{qkeras_quantizers.write_all(options.folder / 'quantizers.jsonl')} quantizer cases")
+        random_models.make_corners(options.folder / "corners")
+        said("corners")
     made, skipped = random_models.make_all(options.folder / "random", options.seed, options.count, options.first)
     said(f"{len(made)} random models")
     for name, why in skipped.items():

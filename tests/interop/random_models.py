@@ -286,25 +286,71 @@ def save_and_load(maker, model, folder):
     return loaded, path, options
 
 
+def write_answers(loaded, data, path, options):
+    """What the framework answers, next to the model file. `data` goes by input name."""
+    made = [layer for layer in loaded.layers if not isinstance(layer, layers.InputLayer)]
+    rows = [data[i.name.split(":")[0]] for i in loaded.inputs]
+    traced = Model(loaded.inputs, [layer.output for layer in made])
+    answers = traced(rows if len(rows) > 1 else rows[0], training=False)
+    golden = {"x": rows[0]} if len(rows) == 1 else {f"x:{k}": v for k, v in data.items()}
+    for layer, value in zip(made, answers if isinstance(answers, (list, tuple)) else [answers]):
+        golden[f"y:{layer.name}"] = np.asarray(value)
+    np.savez(path.with_suffix(".npz"), **golden)
+    path.with_suffix(".options.json").write_text(json.dumps(options))
+    return path
+
+
 def make(folder, seed, index):
     maker = Maker(seed, index)
-    name = f"m{index:03d}"
-    model, data, options = maker.model(name)
+    model, data, options = maker.model(f"m{index:03d}")
+    data = {i.name.split(":")[0]: d for i, d in zip(model.inputs, data)}
     if maker.chance(0.5):
         model = maker.as_sequential(model)
     randomize(model, maker.rng)
     loaded, path, more = save_and_load(maker, model, folder)
-    made = [layer for layer in loaded.layers if not isinstance(layer, layers.InputLayer)]
-    order = {i.name.split(":")[0]: d for i, d in zip(model.inputs, data)}
-    rows = [order[i.name.split(":")[0]] for i in loaded.inputs]
-    traced = Model(loaded.inputs, [layer.output for layer in made])
-    answers = traced(rows if len(rows) > 1 else rows[0], training=False)
-    golden = {"x": rows[0]} if len(rows) == 1 else {f"x:{k}": v for k, v in order.items()}
-    for layer, value in zip(made, answers if isinstance(answers, (list, tuple)) else [answers]):
-        golden[f"y:{layer.name}"] = np.asarray(value)
-    np.savez(folder / f"{name}.npz", **golden)
-    (folder / f"{name}.options.json").write_text(json.dumps(options + more))
-    return path
+    return write_answers(loaded, data, path, options + more)
+
+
+def corner(folder, name, h, weights=None):
+    """A chain behind a 3-bit input, with chosen weights by layer name."""
+    x = layers.Input((6,), name="x")
+    tensor = QActivation("quantized_bits(3, 2)", name="input")(x)
+    for layer in h:
+        tensor = layer(tensor)
+    model = Model(x, tensor, name=name)
+    rng = np.random.default_rng(5)
+    randomize(model, rng)
+    for layer, index, values in weights or []:
+        old = model.get_layer(layer).get_weights()
+        old[index] = np.resize(np.asarray(values, np.float32), old[index].shape)
+        model.get_layer(layer).set_weights(old)
+    path = folder / f"{name}{'.keras' if NEW else '.h5'}"
+    model.save(path)
+    loaded = (keras if NEW else tf.keras).models.load_model(path, custom_objects=custom_objects(), compile=False)
+    data = rng.integers(-4, 4, (ROWS, 6)).astype(np.float32)
+    return write_answers(loaded, {"x": data}, path, [])
+
+
+def make_corners(folder):
+    """What random numbers hit too rarely: parameters on the borders of their quantizers."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    bits = {"kernel_quantizer": "quantized_bits(4, 0, alpha=1.0)", "bias_quantizer": "quantized_bits(4, 0, alpha=1.0)"}
+    last = lambda: QActivation("quantized_bits(6, 3)", name="last")
+    borders = np.sqrt(2.0) * 2.0 ** np.arange(-6, 2)
+    # 2^rint(log2 sqrt(0.5)): TensorFlow takes another logarithm for the last elements of a tensor, fewer than eight.
+    for units in (5, 8, 11):
+        layers_ = [QDense(units, name="dense", **bits), QBatchNormalization(name="qbn"), last()]
+        corner(folder, f"variances{units}", layers_, [("qbn", 3, [0.5, 0.125, 2.0, 0.25])])
+    po2 = {"kernel_quantizer": "quantized_po2(4)", "bias_quantizer": "quantized_po2(4)"}
+    signs = np.where(np.arange(16) % 3, 1.0, -1.0)
+    corner(folder, "po2_kernel", [QDense(5, name="dense", **po2), last()], [("dense", 0, np.resize(borders, 16) * signs)])
+    ties = {"kernel_quantizer": "quantized_bits(4, 0, alpha='auto_po2')", "use_bias": False}
+    corner(folder, "auto_po2_kernel", [QDense(5, name="dense", **ties), last()], [("dense", 0, np.resize(borders, 40))])
+    if NEW:
+        # Folded weights on half steps of the kernel's quantizer.
+        layers_ = [qkeras.QDenseBatchnorm(5, name="dense", **bits), last()]
+        corner(folder, "folded", layers_, [("dense", 0, np.arange(-15, 15) / 16.0)])
 
 
 def make_all(folder, seed, count, first=0):
