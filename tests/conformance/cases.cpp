@@ -203,6 +203,7 @@ std::vector<Case> all_cases() {
     out.push_back(b.done(layers::Word::Exact));
   }
   add_spatial_cases(out);
+  add_merge_cases(out);
   return out;
 }
 

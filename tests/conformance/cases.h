@@ -22,6 +22,8 @@ struct Case {
 
 /// Layers over spatial axes and their data movement.
 void add_spatial_cases(std::vector<Case>& out);
+/// Layers that join tensors or axes.
+void add_merge_cases(std::vector<Case>& out);
 
 /// Every row; a test fails when a layer of the registry occurs in none.
 std::vector<Case> all_cases();

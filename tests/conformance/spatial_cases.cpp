@@ -135,4 +135,36 @@ void add_spatial_cases(std::vector<Case>& out) {
   }
 }
 
+namespace {
+
+/// Two quantized tensors of one input, on different grids.
+std::pair<nn::TensorId, nn::TensorId> two_grids(Builder& b) {
+  const auto x = b.last();
+  b.activation("left", Builder::bits(5, 1));
+  const auto left = b.last();
+  b.set_last(x);
+  b.activation("right", Builder::bits(4, 2));
+  return {left, b.last()};
+}
+
+}  // namespace
+
+void add_merge_cases(std::vector<Case>& out) {
+  for (const char* op : {"Maximum", "Minimum", "Average"}) {
+    Builder b(std::string("merge_") + op, {2, 3}, "fixed<7,3>");
+    const auto [left, right] = two_grids(b);
+    b.node(op, "merge").inputs = {left, right, left};
+    b.activation("act", Builder::bits(5, 2));
+    out.push_back(b.done(layers::Word::Exact));
+  }
+  for (const char* op : {"ReduceMax", "ReduceMin", "ReduceSum", "ReduceMean"}) {
+    Builder b(op, {2, 3, 2}, "fixed<6,2>");
+    b.node(op, "inner").attributes = {{"axes", Ints{1}}, {"keepdims", true}};
+    b.activation("act", Builder::bits(6, 3));
+    b.node(op, "all");
+    b.activation("act2", Builder::bits(6, 4));
+    out.push_back(b.done(layers::Word::Exact));
+  }
+}
+
 }  // namespace weft::conformance

@@ -237,13 +237,14 @@ class Importer {
   void finish(LayerImport& in, std::size_t index) {
     known_[index] = in.output.has_value() && in.config.ok();
     const Shape shape = in.output.value_or(Shape{});
-    for (auto& front : in.chain) {
-      // Its shape is filled in by the check of the whole graph.
+    for (std::size_t i = 0; i < in.chain.size(); ++i) {
+      nn::Node& front = in.chain[i];
+      nn::Node& next = i + 1 < in.chain.size() ? in.chain[i + 1] : in.node;
       front.name = unique(front.name);
+      // Its shape is filled in by the check of the whole graph.
       const auto tensor = graph_.add_tensor(front.name, Shape{});
       front.outputs = {tensor};
-      in.node.inputs = {tensor};
-      if (&front != &in.chain.back()) (&front + 1)->inputs = {tensor};
+      next.inputs.at(0) = tensor;
       graph_.nodes.push_back(std::move(front));
     }
     if (!in.softmax) {

@@ -180,15 +180,30 @@ void import_permute(LayerImport& in) {
   in.output = std::move(out);
 }
 
+/// Keras folds from the left: ((a + b) + c) ...
 void import_merge(LayerImport& in) {
-  if (!in.inputs[0] || !in.inputs[1]) return;
-  const auto shape = tensor::broadcast(*in.inputs[0], *in.inputs[1]);
-  if (!shape.ok) {
-    return in.config.fail(Kind::ShapeMismatch,
-                          fmt::format("inputs of shapes {} and {} do not fit together", weft::to_string(*in.inputs[0]),
-                                      weft::to_string(*in.inputs[1])));
+  for (const auto& input : in.inputs)
+    if (!input) return;
+  Shape shape = *in.inputs[0];
+  for (std::size_t i = 1; i < in.inputs.size(); ++i) {
+    const auto both = tensor::broadcast(shape, *in.inputs[i]);
+    if (!both.ok) {
+      return in.config.fail(Kind::ShapeMismatch, fmt::format("inputs of shapes {} and {} do not fit together",
+                                                             weft::to_string(shape), weft::to_string(*in.inputs[i])));
+    }
+    shape = both.shape;
   }
-  in.output = shape.shape;
+  in.output = shape;
+  const bool pairwise = in.node.op == "Add" || in.node.op == "Mul";
+  while (pairwise && in.node.inputs.size() > 2) {
+    nn::Node first;
+    first.name = fmt::format("{}_{}", in.node.name, in.chain.size() + 1);
+    first.op = in.node.op;
+    first.origin = in.node.origin;
+    first.inputs = {in.node.inputs[0], in.node.inputs[1]};
+    in.chain.push_back(std::move(first));
+    in.node.inputs.erase(in.node.inputs.begin());
+  }
 }
 
 bool mean_in_weights(ConfigReader& config) { return config.find("mean") == nullptr; }
@@ -205,7 +220,7 @@ LayerRow identity_row(std::string_view class_name, std::vector<std::string_view>
           .any_weights = true};
 }
 
-LayerRow merge_row(std::string_view class_name, std::string_view op) {
+LayerRow merge_row(std::string_view class_name, std::string_view op, std::size_t max_inputs = 256) {
   return {.class_name = class_name,
           .package = "keras",
           .op = op,
@@ -214,7 +229,7 @@ LayerRow merge_row(std::string_view class_name, std::string_view op) {
           .refused = {},
           .weights = {},
           .min_inputs = 2,
-          .max_inputs = 2,
+          .max_inputs = max_inputs,
           .import = import_merge};
 }
 
@@ -236,6 +251,7 @@ std::vector<LayerRow> keras_rows() {
   return {
       plain_row("Activation", "Activation", {"activation"}, import_activation),
       merge_row("Add", "Add"),
+      merge_row("Average", "Average"),
       {.class_name = "BatchNormalization",
        .package = "keras",
        .op = "BatchNorm",
@@ -254,6 +270,8 @@ std::vector<LayerRow> keras_rows() {
        .import = import_dense},
       plain_row("Flatten", "Reshape", {"data_format"}, import_flatten),
       plain_row("LeakyReLU", "Activation", {"alpha", "negative_slope"}, import_leaky_relu),
+      merge_row("Maximum", "Maximum"),
+      merge_row("Minimum", "Minimum"),
       merge_row("Multiply", "Mul"),
       {.class_name = "Normalization",
        .package = "keras",
@@ -270,7 +288,7 @@ std::vector<LayerRow> keras_rows() {
       plain_row("Rescaling", "Rescaling", {"scale", "offset"}, import_rescaling),
       plain_row("Reshape", "Reshape", {"target_shape"}, import_reshape),
       plain_row("Softmax", "Softmax", {"axis"}, import_softmax),
-      merge_row("Subtract", "Sub"),
+      merge_row("Subtract", "Sub", 2),
       identity_row("ActivityRegularization", {"l1", "l2"}),
       identity_row("AlphaDropout", {"rate", "seed", "noise_shape"}),
       identity_row("Dropout", {"rate", "seed", "noise_shape"}),

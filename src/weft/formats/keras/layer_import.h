@@ -27,8 +27,7 @@ struct LayerImport {
   WeightFile* weights = nullptr;
 
   nn::Node node{};
-  /// Nodes in front of `node`, first to last: the first reads the layer's inputs, every other one and `node` the one
-  /// before.
+  /// Nodes in front of `node`, first to last; the first input of every other one and of `node` is the one before.
   std::vector<nn::Node> chain{};
   std::optional<Shape> output{};
   /// A softmax behind the node, as its own node.

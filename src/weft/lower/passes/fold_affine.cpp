@@ -21,6 +21,15 @@ bool is_plain(const nn::Node& node) {
 
 bool is_float_dense(const nn::Node& node) { return node.op == "Dense" && is_plain(node); }
 
+/// Layers of products with a kernel; output channels of a Dense or Conv kernel lie on its last axis, of a depthwise one
+/// on its last two, so element i of any belongs to channel i % outputs.
+bool has_kernel(const nn::Node& node) { return node.op == "Dense" || node.op == "Conv" || node.op == "DepthwiseConv"; }
+std::int64_t outputs_of(const nn::Node& node) {
+  const Shape& kernel = node.parameters.at("kernel").values.shape;
+  const std::int64_t last = kernel.back();
+  return node.op == "DepthwiseConv" ? last * kernel.at(kernel.size() - 2) : last;
+}
+
 Affine affine_of(const nn::Node& node) {
   const auto& variance = node.parameters.at("variance").values.data;
   const auto& mean = node.parameters.at("mean").values.data;
@@ -127,10 +136,9 @@ bool is_bias(const nn::Node& add, std::int64_t outputs) {
 void fold_bias(nn::Graph& graph, Folding& folding) {
   Neighbourhood neighbourhood(graph);
   for (auto& dense : graph.nodes) {
-    if (dense.op != "Dense" || dense.parameters.count("bias") != 0 || dense.functions.count("activation") != 0)
-      continue;
+    if (!has_kernel(dense) || dense.parameters.count("bias") != 0 || dense.functions.count("activation") != 0) continue;
     const Neighbour add = neighbourhood.next(dense);
-    if (add.node == nullptr || !is_bias(*add.node, dense.parameters.at("kernel").values.shape.at(1))) continue;
+    if (add.node == nullptr || !is_bias(*add.node, outputs_of(dense))) continue;
     nn::Parameter bias = add.node->parameters.at("constant");
     const Shape flat{bias.values.size()};
     bias.values.shape = flat;
@@ -147,7 +155,7 @@ void fold_bias(nn::Graph& graph, Folding& folding) {
 void fold_batchnorm(nn::Graph& graph, Folding& folding) {
   Neighbourhood neighbourhood(graph);
   for (auto& dense : graph.nodes) {
-    if (!is_float_dense(dense) || dense.functions.count("activation") != 0) continue;
+    if (!has_kernel(dense) || !is_plain(dense) || dense.functions.count("activation") != 0) continue;
     const Neighbour norm = neighbourhood.next(dense);
     if (norm.node == nullptr || norm.node->op != "BatchNorm" || !is_plain(*norm.node)) continue;
     fold_behind(dense, affine_of(*norm.node));
