@@ -1,0 +1,32 @@
+// input `b` of branches
+module branches_b (
+  input  wire clk,
+  input  wire [19:0] in_b,
+  output wire [19:0] result);
+
+  wire [4:0] x0 = in_b[4:0];
+  reg [4:0] x0_r1;
+  reg [4:0] x0_r2;
+  wire [4:0] x1 = in_b[9:5];
+  reg [4:0] x1_r1;
+  reg [4:0] x1_r2;
+  wire [4:0] x2 = in_b[14:10];
+  reg [4:0] x2_r1;
+  reg [4:0] x2_r2;
+  wire [4:0] x3 = in_b[19:15];
+  reg [4:0] x3_r1;
+  reg [4:0] x3_r2;
+  assign result = {x3_r2, x2_r2, x1_r2, x0_r2};
+
+  always @(posedge clk) begin
+    x0_r1 <= x0;
+    x0_r2 <= x0_r1;
+    x1_r1 <= x1;
+    x1_r2 <= x1_r1;
+    x2_r1 <= x2;
+    x2_r2 <= x2_r1;
+    x3_r1 <= x3;
+    x3_r2 <= x3_r1;
+  end
+
+endmodule
