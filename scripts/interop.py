@@ -280,8 +280,8 @@ class Run:
             for group, table in sorted(self.layers.items()):
                 for mode in ("float", "exact"):
                     row = table[mode]
-                    rows.append([f"{group} {mode}", *(number(row[c]) for c in ("models", "refused", "off_grid", "layers", "hidden", *CLASSES)),
-                                 f"{row['of_bound']:.2f}"])
+                    columns = ("models", "refused", "off_grid", "layers", "hidden", *CLASSES)
+                    rows.append([f"{group} {mode}", *(number(row[c]) for c in columns), f"{row['of_bound']:.2f}"])
             print_table(rows, ["models", "opened", "refused", "off grid", "layers", "unseen", *CLASSES, "of bound"])
             print("\nCertificates of the networks")
             words = ("exact", "float-order", "quantized")

@@ -7,7 +7,8 @@ A certificate speaks of one layer whose inputs are equal to the source's. So eve
     bound     inputs equal; the difference lies within the layer's own certified bound
     flip      inputs equal; the layer is certified `float-order` and ends in a quantizer, so a rounding may fall to the other
               side: at no more codes than the certificate counts (or, where it has a note but no count, at FLIPS of the elements)
-    kernel    inputs equal; a note of the certificate says that it hangs on the last places of a kernel of the framework
+    kernel    inputs equal; a note of the certificate says that it hangs on the last places of a kernel of the framework, and the
+              difference is within TOLERANCE (or of any size where the note comes with the word `float-order`)
     noise     float arithmetic in front of a quantizer: within TOLERANCE
     behind    the inputs differ already, because of a layer in front that its certificate excuses
     chosen    the user or a default chose a type that the model does not have (certificate `quantized`): within CHOSEN, or
@@ -132,7 +133,7 @@ def classify(model, name, golden, ours, wanted, visible, exact):
         ("noise", ulps),
         ("chosen", chosen & ((difference <= CHOSEN * scale) | clipped)),
         ("flip", same_inputs & risky),
-        ("kernel", same_inputs & kernel),
+        ("kernel", same_inputs & kernel & (noise | ("float-order" in words))),
         ("behind", ~same_inputs & excused_behind),
         ("FAIL", np.ones(want.shape, bool)),
     ]

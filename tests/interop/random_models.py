@@ -97,7 +97,8 @@ class Maker:
         if kind < 0.93:
             return q.quantized_ulaw(self.bits(3, 6))
         if NEW:
-            return q.quantized_linear(self.bits(2, 8), self.pick(0, 1), self.pick(0, 1), alpha=self.pick(None, 1.0, 0.5, "auto", "auto_po2"))
+            alpha = self.pick(None, 1.0, 0.5, "auto", "auto_po2")
+            return q.quantized_linear(self.bits(2, 8), self.pick(0, 1), self.pick(0, 1), alpha=alpha)
         return q.quantized_bits(self.bits(2, 4), 0, alpha=1.0)
 
     def bias_quantizer(self):
