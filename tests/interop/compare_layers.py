@@ -108,7 +108,7 @@ def classify(model, name, golden, ours, wanted, visible, exact):
     for source in sources:
         if source is None:
             continue
-        same = golden[source].astype(np.float64) == visible[source].reshape(golden[source].shape)
+        same = golden[source].astype(np.float64) == visible[source]
         if kinds <= ELEMENTWISE and same.shape == want.shape:
             same_inputs &= same
         else:
@@ -165,7 +165,20 @@ def on_grid(answer, golden):
     return rows
 
 
-def compare(layers, answer, golden, trace, exact, samples=None):
+def without_ones(shape):
+    return [n for n in shape[1:] if n != 1]
+
+
+def in_layout_of(ours, want, channels_second):
+    """The framework's tensor with its axes as Weft's trace has them; None when the shapes do not agree. Axes of extent one come
+    and go. Weft's tensors have their channels last; in ONNX they are the second axis (`channels_second`)."""
+    layouts = [want] + ([np.moveaxis(want, 1, -1)] if channels_second and want.ndim > 2 else [])
+    fitting = [v.reshape(ours.shape) for v in layouts if without_ones(v.shape) == without_ones(ours.shape)]
+    # Where both orders have the same shape, the one that is nearer is meant.
+    return min(fitting, key=lambda v: np.count_nonzero(np.abs(v - ours) > TOLERANCE), default=None)
+
+
+def compare(layers, answer, golden, trace, exact, samples=None, channels_second=False):
     """`answer` is the JSON of `weft convert`, {} when it refused. Gives one row per layer: {"layer", "class", counts by class,
     "largest" difference by class, "of_bound", "first"}; the names of layers that the trace does not show; and what is wrong with
     the trace itself. `samples` says which of them count."""
@@ -175,11 +188,14 @@ def compare(layers, answer, golden, trace, exact, samples=None):
         batch = len(samples)
         wanted = {n: v[samples] for n, v in wanted.items() if v.ndim > 0 and len(v) == batch}
         trace = {n: v[samples] for n, v in trace.items() if v.ndim > 0 and len(v) == batch}
-    visible = {n: trace[n].reshape(wanted[n].shape) for n in wanted if n in trace and trace[n].size == wanted[n].size}
-    rows, hidden, problems = [], [], []
+    rows, hidden, problems, visible = [], [], [], {}
+    for name in [n for n in wanted if n in trace]:
+        layout = in_layout_of(trace[name], wanted[name], channels_second)
+        if layout is None:
+            problems.append(f"layer {name} has shape {trace[name].shape}, the framework's {wanted[name].shape}")
+        else:
+            wanted[name], visible[name] = layout, trace[name]
     for name, want in wanted.items():
-        if name in trace and name not in visible:
-            problems.append(f"layer {name} has shape {trace[name].shape}, the framework's {want.shape}")
         if name not in visible:
             if not layers[name]["inputs"] or (want.dtype.kind in "iu" and layers[name]["class"] in SHAPES):
                 continue  # makes a constant or a shape
