@@ -94,6 +94,7 @@ PROVOCATIONS = [
     Row("tool-missing", "verify project --simulator iverilog --samples 9", says="apt-get install iverilog", path="bin/empty"),
     Row("tool-missing", "synth project --no-cache", says="apt-get install yosys", path="bin/empty"),
     Row("usage-invalid", "explain no-such-kind", 2, says="no-such-kind"),
+    Row("usage-invalid", f"convert {TYPED} --io banana -o out", 2, says="banana"),
     Row("verify-mismatch", "verify edited --simulator iverilog --samples 200", at="edited", says="^[1-9][0-9]* of ",
         needs="iverilog"),
     # general

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -108,6 +109,10 @@ int main(int argc, char** argv) {
     if (!app.verbose && d.severity == diag::Severity::Note && app.json) continue;
     std::fputs((diag::to_text(d) + "\n").c_str(), stderr);
   }
+  // What only the command line can repair is wrong usage, wherever it was found.
+  const auto all = engine.all();
+  const bool usage = std::any_of(all.begin(), all.end(), [](const auto& d) { return d.kind == Kind::UsageInvalid; });
+  if (code == cli::kFailed && usage && bug.empty()) return cli::kUsage;
   if (!bug.empty()) {
     std::fputs(("weft: " + bug + "\n").c_str(), stderr);
     return cli::kInternal;

@@ -60,10 +60,15 @@ void add_predict(CLI::App& root, App& app) {
         else
           arrays[out.name] = {with_batch(out.shape), std::move(out.values), "f4"};
       }
-      if (!options->output.empty() && !driver::write_arrays(arrays, options->output, ctx)) return kFailed;
-      if (!options->trace.empty()) {
-        const auto bytes = support::format_npz(result->trace, ctx);
-        if (!bytes || !support::write_file(options->trace, *bytes, ctx)) return kFailed;
+      const auto write = [&]() -> Result<void> {
+        if (!options->output.empty()) WEFT_TRY_VOID(driver::write_arrays(arrays, options->output, ctx));
+        if (options->trace.empty()) return {};
+        WEFT_TRY(const auto bytes, support::format_npz(result->trace, ctx));
+        return support::write_file(options->trace, bytes, ctx);
+      };
+      if (!write()) {
+        a.print(ctx, Json::object(), "");
+        return kFailed;
       }
       const double rate = result->seconds > 0 ? static_cast<double>(result->samples) / result->seconds : 0.0;
       Json saturations = {{"inputs", result->input_saturations}, {"layers", Json::object()}};

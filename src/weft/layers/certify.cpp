@@ -17,10 +17,14 @@ std::uint64_t Recipe::codes_at_risk(const Symbol& symbol, const quantizers::Func
   const exact::Value& x = value(symbol.value);
   const std::size_t channels = std::max({functions.size(), symbol.order_bound.size(), x.scale.factors.size()});
   std::uint64_t total = 0;
+  // One by one up to here; beyond, every code within the bound of a breakpoint counts.
+  std::int64_t budget = 1 << 20;
   for (std::size_t c = 0; c < channels; ++c) {
     const auto& f = functions[functions.size() == 1 ? 0 : c];
-    const double bound = symbol.order_bound[symbol.order_bound.size() == 1 ? 0 : c];
-    const Rational& scale = x.scale.at(c);
+    // A quantizer may have a function per element; scales, steps and bounds go by the last axis.
+    const std::size_t last = c % last_axis;
+    const double bound = symbol.order_bound[symbol.order_bound.size() == 1 ? 0 : last];
+    const Rational& scale = x.scale.at(last);
     const ScaledFloat real(scale);
     const fixed::Range range = channel_range(x, c, channels);
     const double codes = std::ceil(bound / fixed::to_double(scale)) + 1.0;
@@ -34,8 +38,10 @@ std::uint64_t Recipe::codes_at_risk(const Symbol& symbol, const quantizers::Func
     for (const Int t : pieces->breakpoints) {
       const Int from = std::max({range.lo, t - width, counted_to + 1});
       const Int to = std::min(range.hi, t + width);
-      if (to - from > 100000) {
-        total += static_cast<std::uint64_t>(to - from);
+      if (to < from) continue;
+      budget -= static_cast<std::int64_t>(std::min<Int>(to - from + 1, budget + 1));
+      if (budget < 0) {
+        total += static_cast<std::uint64_t>(to - from + 1);
         counted_to = to;
         continue;
       }
@@ -133,8 +139,9 @@ void Recipe::certify_kernels(const nn::Node& node, const Symbol& symbol, const q
       quantizers::kKernelUlps, counted ? fmt::format("{} reachable", total) : fmt::format("more than {}", total)));
 }
 
-/// QKeras adds the rounding to its input, x + (xq - x): for results far beyond the quantizer's range float32 loses xq's
-/// last bits. Seen, not proven: on evenly spread codes and on the ends of the range.
+/// QKeras adds the rounding to its input, x + (xq - x): float32 loses xq's last bits for results far beyond the
+/// quantizer's range, and anywhere when xq is no short binary fraction (a scale that is no power of two). Seen, not
+/// proven: on evenly spread codes and on the ends of the range.
 void Recipe::certify_straight_through(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function,
                                       std::size_t channels) {
   constexpr Int kSamples = 512;
@@ -142,8 +149,6 @@ void Recipe::certify_straight_through(const nn::Node& node, const Symbol& symbol
   const auto set = function.outputs();
   std::uint64_t different = 0;
   for (std::size_t c = 0; c < channels; ++c) {
-    const auto log2 = fixed::log2_exact(set->scale.at(c));
-    if (!log2) continue;  // the next layer's bound counts this rounding
     const ScaledFloat real(x.scale.at(c));
     const ScaledFloat result(set->scale.at(c));
     const fixed::Range range = channel_range(x, c, channels);
@@ -159,8 +164,7 @@ void Recipe::certify_straight_through(const nn::Node& node, const Symbol& symbol
     }
   }
   if (different > 0)
-    weaken(node, Word::FloatOrder,
-           "sums far beyond the quantizer's range lose its last bits in the framework's x + (quantized - x)");
+    weaken(node, Word::FloatOrder, "the framework's x + (quantized - x) rounds in the last places of some results");
 }
 
 }  // namespace weft::layers
