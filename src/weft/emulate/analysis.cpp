@@ -76,6 +76,7 @@ class Analyser {
     a_.epilogue.resize(n);
     a_.forms.resize(n);
     a_.lanes_wanted.resize(n);
+    a_.moves_units.resize(n);
   }
 
   Analysis run(const std::vector<exact::ValueId>& outputs) {
@@ -244,17 +245,33 @@ class Analyser {
     }
   }
 
+  /// From the last value on: what the readers of a value want is known before its operands are asked.
   void find_readers(const std::vector<exact::ValueId>& outputs) {
-    for (std::size_t v = 0; v < graph_.values.size(); ++v) {
+    for (const auto id : outputs) want(id, std::nullopt);
+    for (std::size_t v = graph_.values.size(); v-- > 0;) {
       const Value& value = graph_.values[v];
       if (std::holds_alternative<exact::Reshape>(value.primitive) || a_.fused_from[v]) continue;
+      if (move_units(v)) continue;
       const auto* p = std::get_if<MatVec>(&value.primitive);
       const bool narrow = p != nullptr && a_.product[v].path == Product::Path::Narrow;
       for (const auto id : exact::operands(value.primitive)) {
         want(id, narrow ? std::optional(a_.product[v].form) : std::nullopt);
       }
     }
-    for (const auto id : outputs) want(id, std::nullopt);
+  }
+
+  /// Wants the packed forms of a movement's operand where they can serve all its readers.
+  bool move_units(std::size_t v) {
+    const Value& value = graph_.values[v];
+    if (a_.lanes_wanted[v] || a_.forms[v].empty()) return false;
+    const auto moved = exact::movement(graph_, value);
+    if (!moved) return false;
+    const std::int64_t elements = element_count(graph_.at(moved->x).shape);
+    for (const Form& form : a_.forms[v])
+      if (!moved_units(*moved, elements, form)) return false;
+    a_.moves_units[v] = true;
+    for (const Form& form : a_.forms[v]) want(moved->x, Form{form.layout, elements, form.offset});
+    return true;
   }
 
   const exact::Graph& graph_;
@@ -272,6 +289,38 @@ std::vector<Range> hulls(const std::vector<Range>& ranges, std::size_t n) {
   std::vector<Range> out(ranges.begin(), ranges.begin() + static_cast<std::ptrdiff_t>(n));
   for (std::size_t i = n; i < ranges.size(); ++i) out[i % n] = fixed::unite(out[i % n], ranges[i]);
   return out;
+}
+
+std::optional<std::vector<std::uint32_t>> moved_units(const exact::Movement& moved, std::int64_t elements,
+                                                      const Form& form) {
+  const std::int64_t n = codes_per_unit(form.layout);
+  const auto count = static_cast<std::int64_t>(moved.from.size());
+  if (form.row_len != count || count % n != 0 || elements % n != 0) return std::nullopt;
+  std::vector<std::uint32_t> out;
+  out.reserve(static_cast<std::size_t>(count / n));
+  for (std::int64_t u = 0; u < count; u += n) {
+    const std::int64_t first = moved.from[static_cast<std::size_t>(u)];
+    if (first >= 0 && first % n != 0) return std::nullopt;
+    for (std::int64_t k = 1; k < n; ++k)
+      if (moved.from[static_cast<std::size_t>(u + k)] != (first < 0 ? first : first + k)) return std::nullopt;
+    if (first < 0 && form.layout == Layout::Bits && moved.pad != 1 && moved.pad != -1) return std::nullopt;
+    out.push_back(first < 0 ? kCopyPad : static_cast<std::uint32_t>(first / n));
+  }
+  return out;
+}
+
+std::int32_t pad_unit(const Form& form, Int pad) {
+  const auto code = static_cast<std::uint32_t>(static_cast<std::int64_t>(pad) + form.offset);
+  switch (form.layout) {
+    case Layout::Bytes:
+      return static_cast<std::int32_t>((code & 0xFFU) * 0x01010101U);
+    case Layout::Halves:
+      return static_cast<std::int32_t>((code & 0xFFFFU) * 0x00010001U);
+    case Layout::Bits:
+      return pad > 0 ? -1 : 0;
+    default:
+      return static_cast<std::int32_t>(code);
+  }
 }
 
 std::optional<std::int32_t> pack_offset(Layout layout, const Range& range) {

@@ -56,7 +56,16 @@ struct Analysis {
   /// By root: the packed forms its readers want, and whether someone wants plain lanes.
   std::vector<std::vector<Form>> forms;
   std::vector<bool> lanes_wanted;
+  /// Data movement that is done on packed units: nobody wants lanes, and every unit moves whole.
+  std::vector<bool> moves_units;
 };
+
+/// Units of `form` that `moved` brings from its operand, kCopyPad for whole units of padding; nullopt when a unit would
+/// be torn. `elements` is the operand's count.
+std::optional<std::vector<std::uint32_t>> moved_units(const exact::Movement& moved, std::int64_t elements,
+                                                      const Form& form);
+/// One unit full of the code `pad`.
+std::int32_t pad_unit(const Form& form, Int pad);
 
 /// The graph's values fit 64 bits; `outputs` must stay visible.
 Analysis analyse(const exact::Graph& graph, const Kernels& kernels, const std::vector<exact::ValueId>& outputs);

@@ -408,6 +408,18 @@ class Planner {
 
     void moved() const {
       const auto m = exact::movement(p.graph_, value);
+      if (p.analysis_.moves_units[v]) {
+        const std::int64_t from = p.size_of(m->x);
+        for (const Form& form : p.analysis_.forms[v]) {
+          auto units = moved_units(*m, from, form);
+          const Buffer x = p.packed_of(m->x, {form.layout, from, form.offset});
+          const Buffer y = p.make_packed(v, form);
+          const auto count = static_cast<std::int64_t>(units->size());
+          cost(0.2 / codes_per_unit(form.layout));
+          p.push(CopyStep{x, y, count, std::move(*units), {}, pad_unit(form, m->pad)}, {x, y});
+        }
+        return;
+      }
       const Buffer x = p.lanes_of(m->x);
       const Buffer y = p.make_lanes(v);
       CopyStep step{x, y, elements(), {}, {}, static_cast<std::int64_t>(m->pad)};
