@@ -25,7 +25,9 @@ Result<void> apply_function(const nn::Node& node, const std::string& role, std::
   if (it == node.functions.end()) return {};
   WEFT_TRY(const auto function, quantizers::make(it->second, node.origin, ctx));
   const auto n = static_cast<std::size_t>(std::max<std::int64_t>(channels, 1));
-  if (function->channels() != 1 && function->channels() != n)
+  // Quantizers of HGQ may have parameters for every element of a sample.
+  const std::size_t own = function->channels();
+  if (own != 1 && own != n && (own % n != 0 || data.size() % own != 0))
     return ctx.fail(Kind::ShapeMismatch, node.origin,
                     fmt::format("`{}` has parameters for {} channels, the data has {}", it->second.family,
                                 function->channels(), n));
@@ -33,7 +35,7 @@ Result<void> apply_function(const nn::Node& node, const std::string& role, std::
     return ctx.fail(
         Kind::LoweringUnsupported, node.origin,
         fmt::format("`{}` computes its scale from the data it quantizes; give it a fixed alpha", it->second.family));
-  for (std::size_t i = 0; i < data.size(); ++i) data[i] = function->apply(data[i], i % n);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = function->apply(data[i], i % std::max(n, own));
   return {};
 }
 

@@ -156,6 +156,11 @@ class Recipe {
 
  private:
   Result<Symbol> requant(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function, bool chosen);
+  /// What a quantizer that wraps is applied to instead of `symbol`; nullopt: `symbol` itself.
+  Result<std::optional<Symbol>> before_wrap(const nn::Node& node, const Symbol& symbol,
+                                            const quantizers::Function& unwrapped, bool chosen);
+  /// The only pending step is a ReLU: its codes.
+  Result<Symbol> relu_alone(const nn::Node& node, const Symbol& symbol);
   std::uint64_t codes_at_risk(const Symbol& symbol, const quantizers::Function& function,
                               const std::vector<fixed::StepFunction>& functions) const;
   /// `channels` of the input have functions of their own.

@@ -52,9 +52,10 @@ std::size_t channels_of(const exact::Value& value) {
   return value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
 }
 
-/// Channels that need functions of their own: 1 or the extent of the last axis.
+/// Channels that need functions of their own: 1, the extent of the last axis, or the number of elements.
 std::size_t function_channels(const exact::Value& value, const std::vector<Step>& steps,
                               const quantizers::Function& function) {
+  if (function.channels() > channels_of(value)) return function.channels();
   bool per_channel = !value.scale.per_tensor() || function.channels() != 1;
   if (auto set = function.outputs()) per_channel = per_channel || !set->scale.per_tensor();
   for (const auto& step : steps) {
@@ -144,25 +145,41 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
                      "than 120 bits); "
                      "give it a fixed alpha");
   const std::size_t channels = channels_of(x);
-  if (function.channels() != 1 && function.channels() != channels)
+  if (function.channels() != 1 && function.channels() != channels && function.channels() != x.ranges.size())
     return ctx_.fail(
         Kind::ShapeMismatch, node.origin,
         fmt::format("the quantizer has parameters for {} channels, the tensor has {}", function.channels(), channels));
+  if (const auto unwrapped = function.unwrapped()) {
+    // Wrapping turns at every multiple of its range; a sum or a ReLU of one wraps as it is, all else is rounded first.
+    WEFT_TRY(const auto rounded, before_wrap(node, symbol, *unwrapped, chosen));
+    if (rounded) return requant(node, *rounded, function, chosen);
+  }
   const std::size_t count = function_channels(x, symbol.pending, function);
   std::vector<fixed::StepFunction> functions;
+  // How far the codes of a channel with a coarser grid of its own are shifted up behind its function.
+  std::vector<int> up(count, 0);
+  bool rounds_besides = false;
   std::size_t pieces_total = 0;
-  for (std::size_t c = 0; c < count; ++c) {
+  for (std::size_t e = 0; e < count; ++e) {
     if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, node.origin, "the run was interrupted");
-    const fixed::Range range = channel_range(x, c, count);
-    std::optional<fixed::ShiftRound> shift;
-    if (set->type) shift = shift_form(x.scale.at(c), symbol.pending, *set->type);
-    if (shift) {
-      functions.push_back(fixed::restrict(*shift, range));
-      continue;
+    const fixed::Range range = channel_range(x, e, count);
+    const std::size_t c = e % channels;  // scales and steps go by the last axis
+    if (const auto type = function.type(e)) {
+      if (const auto shift = shift_form(x.scale.at(c), symbol.pending, *type)) {
+        functions.push_back(fixed::restrict(*shift, range));
+        const auto finest = fixed::log2_exact(set->scale.at(c));
+        WEFT_CHECK(finest.has_value(), "a cast with a scale that is no power of two");
+        up[e] = -type->frac_bits() - *finest;
+        const double largest =
+            fixed::to_double(x.scale.at(c) * fixed::rational_from_int(std::max(range.hi, -range.lo)));
+        rounds_besides =
+            rounds_besides || !function.cast_is_exact(largest, *fixed::log2_exact(x.scale.at(c)) + range.step_log2, e);
+        continue;
+      }
     }
     const ScaledFloat real(x.scale.at(c));
-    const auto f = [&](Int code) { return function.code(run_steps(symbol.pending, real(code), c), c); };
-    auto pieces = fixed::pieces_of(f, range.lo, range.hi, turning_codes(symbol.pending, function, real, c, range));
+    const auto f = [&](Int code) { return function.code(run_steps(symbol.pending, real(code), c), e); };
+    auto pieces = fixed::pieces_of(f, range.lo, range.hi, turning_codes(symbol.pending, function, real, e, range));
     pieces_total += pieces.values.size();
     if (pieces_total > kMaxPieces)
       return ctx_.fail(
@@ -175,6 +192,9 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
   }
   if (std::all_of(functions.begin(), functions.end(), [&](const auto& f) { return f == functions[0]; }))
     functions.resize(1);
+  if (rounds_besides)
+    weaken(node, Word::FloatOrder,
+           "numbers beyond 2^24 steps of the quantizer are rounded once more by its float32 sums");
 
   if (!symbol.order_bound.empty()) {
     const std::uint64_t risk = codes_at_risk(symbol, function, functions);
@@ -190,10 +210,47 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
   fold(symbol.layer, node.name);
   Scale out_scale = set->scale;
   Symbol out;
-  WEFT_TRY(out.value, add(node.name, exact::Requant{symbol.value, std::move(functions), chosen}, std::move(out_scale),
-                          node.origin));
   out.layer = node.name;
+  exact::Requant step{symbol.value, std::move(functions), chosen};
+  if (std::all_of(up.begin(), up.end(), [](int s) { return s == 0; })) {
+    WEFT_TRY(out.value, add(node.name, std::move(step), std::move(out_scale), node.origin));
+    return out;
+  }
+  // Own grids: shift and round per channel, then powers of two bring all to the common grid.
+  const Shape shape = count == x.ranges.size() ? x.shape : Shape{static_cast<std::int64_t>(count)};
+  exact::Constant factors;
+  for (const int s : up) factors.codes.push_back(Int{1} << s);
+  WEFT_TRY(const auto own, add(node.name + "_own", std::move(step), Scale(), node.origin));
+  WEFT_TRY(const auto grid, add(node.name + "_grid", std::move(factors), Scale(out_scale), node.origin, shape));
+  WEFT_TRY(out.value, add(node.name, exact::Mul{own, grid}, std::move(out_scale), node.origin));
   return out;
+}
+
+Result<std::optional<Symbol>> Recipe::before_wrap(const nn::Node& node, const Symbol& symbol,
+                                                  const quantizers::Function& unwrapped, bool chosen) {
+  const exact::Value& x = value(symbol.value);
+  const bool dyadic = std::all_of(x.scale.factors.begin(), x.scale.factors.end(),
+                                  [](const Rational& f) { return fixed::log2_exact(f).has_value(); });
+  if (dyadic && symbol.pending.empty()) return std::optional<Symbol>();
+  if (dyadic && symbol.pending.size() == 1 && is_plain_relu(symbol.pending[0])) {
+    WEFT_TRY(Symbol positive, relu_alone(node, symbol));
+    return std::optional<Symbol>(std::move(positive));
+  }
+  WEFT_TRY(Symbol rounded, requant(node, symbol, unwrapped, chosen));
+  return std::optional<Symbol>(std::move(rounded));
+}
+
+Result<Symbol> Recipe::relu_alone(const nn::Node& node, const Symbol& symbol) {
+  const exact::Value& x = value(symbol.value);
+  const fixed::Range all = channel_range(x, 0, 1);
+  const fixed::ShiftRound relu{
+      0, fixed::Rounding::Trn, fixed::Overflow::Sat, 0, std::max<Int>(all.hi, 0), fixed::width_bits(all), true, 0};
+  Symbol positive = symbol;
+  positive.pending.clear();
+  positive.moved.reset();
+  WEFT_TRY(positive.value,
+           add(node.name + "_relu", exact::Requant{symbol.value, {relu}, false}, Scale(x.scale), node.origin));
+  return positive;
 }
 
 Result<Symbol> Recipe::apply(const nn::Node& node, Symbol symbol, const quantizers::Spec& spec) {
@@ -240,14 +297,7 @@ Result<Symbol> Recipe::cast(const nn::Node& node, const Symbol& symbol, const fi
   weaken(node, Word::Quantized, fmt::format("result as {}", fixed::to_string(type)));
   if (symbol.pending.size() == 1 && is_plain_relu(symbol.pending[0])) {
     // The ReLU by itself: a negative number that becomes 0 is no saturation of the type.
-    fixed::Range all = channel_range(x, 0, 1);
-    const fixed::ShiftRound relu{
-        0, fixed::Rounding::Trn, fixed::Overflow::Sat, 0, std::max<Int>(all.hi, 0), fixed::width_bits(all), true, 0};
-    Symbol positive = symbol;
-    positive.pending.clear();
-    positive.moved.reset();
-    WEFT_TRY(positive.value,
-             add(node.name + "_relu", exact::Requant{symbol.value, {relu}, false}, Scale(x.scale), node.origin));
+    WEFT_TRY(const Symbol positive, relu_alone(node, symbol));
     return requant(node, positive, FixedCast(type), true);
   }
   return requant(node, symbol, FixedCast(type), true);

@@ -37,6 +37,9 @@ Family bipolar_quant_family();
 Family sign_family();
 Family multithreshold_family();
 
+// HGQ
+Family hgq_fixed_family();
+
 // float functions
 Family linear_family();
 Family relu_family();

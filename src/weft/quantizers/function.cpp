@@ -19,6 +19,15 @@ std::optional<Int> exact_code(float value, const std::optional<int>& scale_log2)
 
 std::shared_ptr<const Function> Function::with_kernels_moved(int) const { return nullptr; }
 
+std::optional<fixed::FixedType> Function::type(std::size_t) const {
+  const auto set = outputs();
+  return set ? set->type : std::nullopt;
+}
+
+bool Function::cast_is_exact(double, int, std::size_t) const { return true; }
+
+std::shared_ptr<const Function> Function::unwrapped() const { return nullptr; }
+
 Int Function::code(float, std::size_t) const {
   diag::internal_error(__FILE__, __LINE__, "code() of a function without outputs()");
 }

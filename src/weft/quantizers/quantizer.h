@@ -39,7 +39,8 @@ struct OutputSet {
   Scale scale;
   fixed::Range range;
   /// Set when the function from real numbers to codes is a plain fixed-point cast (power-of-two scale): the type with
-  /// its rounding and overflow, so that `code(x) == fixed::from_double(x, type)` for every x.
+  /// its rounding and overflow, so that `code(x) == fixed::from_double(x, type)` for every x (where
+  /// Function::cast_is_exact() says so, if the family's own float32 sums can round).
   std::optional<fixed::FixedType> type;
 };
 
@@ -55,7 +56,8 @@ class Function {
   /// float32 result with the operation order of the source.
   [[nodiscard]] virtual float apply(float x, std::size_t channel) const = 0;
 
-  /// Number of channels with parameters of their own; 1 when all share.
+  /// Number of channels with parameters of their own; 1 when all share. More than the extent of the last axis: the
+  /// number of elements of the tensor, each with its own (HGQ); element e takes channel e % channels() either way.
   [[nodiscard]] virtual std::size_t channels() const { return 1; }
 
   /// Points that split the real line into parts on which apply() is monotone (rising or falling), ascending: apply is
@@ -75,6 +77,16 @@ class Function {
   /// For quantizers: the set of outputs. nullopt for plain functions (relu, tanh ...), for quantizers whose set depends
   /// on the data (alpha = auto on an activation), for qnoise_factor != 1 and for sets that need more than 120 bits.
   [[nodiscard]] virtual std::optional<OutputSet> outputs() const { return std::nullopt; }
+
+  /// The fixed-point type of one channel whose function is a plain cast to it: apply(x, channel) is the value of
+  /// `from_double(x, type)` wherever cast_is_exact(); codes of types with fewer fraction bits than the set's are
+  /// shifted up in code(). nullopt where it is no cast, or where the channel gives 0 only.
+  [[nodiscard]] virtual std::optional<fixed::FixedType> type(std::size_t channel) const;
+  /// Whether float32 rounds nothing besides in that cast, for multiples of 2^step_log2 up to `magnitude`.
+  [[nodiscard]] virtual bool cast_is_exact(double magnitude, int step_log2, std::size_t channel) const;
+  /// For a quantizer that wraps: the same with unbounded range, which is monotone; else nullptr. Wrapping its result
+  /// gives the result of the quantizer.
+  [[nodiscard]] virtual std::shared_ptr<const Function> unwrapped() const;
 
   /// For quantizers with outputs(): the code of apply(x, channel): apply == float32(scale * code) up to its own
   /// rounding, exactly so for power-of-two scales and |x| < 2^24 * scale when x and the value do not have opposite

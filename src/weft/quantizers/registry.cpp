@@ -21,6 +21,7 @@ const std::vector<Family>& families() {
       gelu_family(),
       hard_sigmoid_family(),
       hard_tanh_family(),
+      hgq_fixed_family(),
       keras_hard_sigmoid_family(),
       leaky_relu_family(),
       linear_family(),
