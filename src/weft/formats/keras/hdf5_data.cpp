@@ -46,11 +46,24 @@ float half_to_float(std::uint64_t bits) {
   return (bits >> 15) != 0 ? -value : value;
 }
 
-float to_float(const char* from, std::uint32_t size, bool big_endian) {
+std::uint64_t to_bits(const char* from, std::uint32_t size, bool big_endian) {
   std::uint64_t bits = 0;
   for (std::uint32_t i = 0; i < size; ++i) {
     bits |= std::uint64_t{static_cast<unsigned char>(from[i])} << (8 * (big_endian ? size - 1 - i : i));
   }
+  return bits;
+}
+
+/// At most 4 bytes.
+float integer_to_float(const char* from, std::uint32_t size, bool big_endian, bool is_signed) {
+  auto value = static_cast<std::int64_t>(to_bits(from, size, big_endian));
+  const std::int64_t span = std::int64_t{1} << (8 * size);
+  if (is_signed && value >= span / 2) value -= span;
+  return static_cast<float>(value);
+}
+
+float to_float(const char* from, std::uint32_t size, bool big_endian) {
+  const auto bits = to_bits(from, size, big_endian);
   if (size == 2) return half_to_float(bits);
   if (size == 4) return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
   return static_cast<float>(std::bit_cast<double>(bits));
@@ -103,6 +116,8 @@ Hdf5File::Datatype Hdf5File::parse_datatype(std::string_view body) {
   switch (class_and_version & 15U) {
     case 0:
       type.kind = Class::Integer;
+      type.big_endian = (bits & 1U) != 0;
+      type.is_signed = (bits & 8U) != 0;
       break;
     case 1: {
       // IEEE 754: byte order, implied leading one, sign place, then exponent and mantissa as the properties say.
@@ -249,14 +264,18 @@ Result<Shape> Hdf5File::shape(Object dataset, Context& ctx) {
   return malformed("a dataset has no shape", ctx);
 }
 
-Result<FloatTensor> Hdf5File::read_floats(Object dataset, Context& ctx) {
+Result<FloatTensor> Hdf5File::read_floats(Object dataset, Context& ctx) { return read_tensor(dataset, false, ctx); }
+Result<FloatTensor> Hdf5File::read_numbers(Object dataset, Context& ctx) { return read_tensor(dataset, true, ctx); }
+
+Result<FloatTensor> Hdf5File::read_tensor(Object dataset, bool integers, Context& ctx) {
   WEFT_TRY(const auto header, messages(dataset, ctx));
   WEFT_TRY(auto extents, shape(dataset, ctx));
   Datatype type;
   for (const auto& message : header) {
     if (message.type == kDatatype && (message.flags & kShared) == 0) type = parse_datatype(message.body);
   }
-  if (type.kind != Class::Float) return malformed("a weight is not stored as 16, 32 or 64 bit floats", ctx);
+  const bool whole = integers && type.kind == Class::Integer && type.size <= 4;
+  if (type.kind != Class::Float && !whole) return malformed("a weight is not stored as 16, 32 or 64 bit floats", ctx);
   const auto count = static_cast<std::uint64_t>(element_count(extents));
   if (count * type.size > data_bytes_left_) {
     return ctx.fail(Kind::LimitExceeded, {.file = name_},
@@ -266,7 +285,9 @@ Result<FloatTensor> Hdf5File::read_floats(Object dataset, Context& ctx) {
   WEFT_TRY(const auto raw, read_raw(header, extents, type.size, ctx));
   std::vector<float> values(count);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = to_float(raw.data() + i * type.size, type.size, type.big_endian);
+    const char* at = raw.data() + i * type.size;
+    values[i] = whole ? integer_to_float(at, type.size, type.big_endian, type.is_signed)
+                      : to_float(at, type.size, type.big_endian);
   }
   return FloatTensor(std::move(extents), std::move(values));
 }

@@ -53,6 +53,8 @@ class Hdf5File {
   Result<Shape> shape(Object dataset, Context& ctx);
   /// A dataset of IEEE floats of 2, 4 or 8 bytes, rounded to float32.
   Result<FloatTensor> read_floats(Object dataset, Context& ctx);
+  /// The same, or integers of at most 4 bytes.
+  Result<FloatTensor> read_numbers(Object dataset, Context& ctx);
 
  private:
   struct Message {
@@ -65,6 +67,7 @@ class Hdf5File {
     Class kind = Class::Other;
     std::uint32_t size = 0;
     bool big_endian = false;
+    bool is_signed = false;
     bool space_padded = false;
   };
   struct Chunk {
@@ -101,6 +104,7 @@ class Hdf5File {
                                                Context& ctx);
   Result<std::string> heap_text(std::uint64_t address, std::uint32_t index, std::uint32_t size, Context& ctx);
 
+  Result<FloatTensor> read_tensor(Object dataset, bool integers, Context& ctx);
   Result<std::string> read_raw(const std::vector<Message>& header, const Shape& shape, std::uint32_t element_bytes,
                                Context& ctx);
   Result<std::string> read_chunked(Cursor layout, const std::vector<Filter>& filters, const Shape& shape,

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 
+#include "weft/formats/keras/hgq_rows.h"
 #include "weft/formats/keras/layer_import.h"
 #include "weft/support/archive.h"
 #include "weft/support/files.h"
@@ -131,6 +132,7 @@ class Importer {
     if (!ok_) return diag::failure;
     for (const auto i : topology.inputs) graph_.inputs.push_back({topology.layers[i].name, tensors_[i]});
     for (const auto i : topology.outputs) graph_.outputs.push_back({topology.layers[i].name, tensors_[i]});
+    add_input_grids(graph_);
     return std::move(graph_);
   }
 
@@ -218,7 +220,8 @@ class Importer {
       in.weights = &*source_.weights;
       const auto rows = present_rows(row, in.layer);
       if (!row.any_weights && !row.weights.empty()) {
-        auto variables = source_.weights->variables(index, in.layer, rows, ctx_);
+        auto variables = row.by_path ? source_.weights->all_variables(index, in.layer, ctx_)
+                                     : source_.weights->variables(index, in.layer, rows, ctx_);
         if (variables) {
           in.variables = std::move(variables).value();
         } else {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "weft/formats/keras/hgq_rows.h"
 #include "weft/formats/keras/keras.h"
 #include "weft/layers/layer.h"
 
@@ -92,6 +93,7 @@ const std::vector<LayerRow>& layer_rows() {
     auto all = keras_rows();
     auto more = qkeras_rows();
     std::move(more.begin(), more.end(), std::back_inserter(all));
+    for (auto& row : hgq_rows()) all.push_back(std::move(row));
     auto spatial = spatial_rows();
     std::move(spatial.begin(), spatial.end(), std::back_inserter(all));
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.class_name < b.class_name; });
@@ -102,7 +104,9 @@ const std::vector<LayerRow>& layer_rows() {
 
 const LayerRow* find_row(std::string_view class_name, std::string_view package) {
   for (const auto& row : layer_rows()) {
-    if (row.class_name == class_name && (package.empty() || row.package == package)) return &row;
+    // Files that name no package are of Keras 2, which HGQ2 does not have.
+    const bool here = package.empty() ? row.package != "hgq" : row.package == package;
+    if (row.class_name == class_name && here) return &row;
   }
   return nullptr;
 }
@@ -114,7 +118,7 @@ std::vector<LayerClass> layer_classes() {
 }
 
 std::string way_out(const LayerEntry& layer) {
-  if (layer.package == "hgq") return "HGQ layers are not supported yet";
+  if (layer.package == "hgq") return "of HGQ, dense layers and QEinsumDense over one axis are supported";
   for (const auto& hint : kHints) {
     if (layer.class_name == hint.class_name) return std::string(hint.text);
   }

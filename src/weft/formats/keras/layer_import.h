@@ -60,6 +60,8 @@ struct LayerRow {
   void (*import)(LayerImport&) = nullptr;
   /// Layers without meaning at inference may carry any variable, such as the state of a random generator.
   bool any_weights = false;
+  /// `LayerImport::variables` has all of them, by WeightFile::all_variables().
+  bool by_path = false;
 };
 
 /// All rows, by class name.

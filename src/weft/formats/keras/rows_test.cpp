@@ -290,7 +290,8 @@ TEST_F(RowsTest, ClassesThatAreRefused) {
             "[shape-mismatch]\n");
   EXPECT_THAT(refuse("Functional", R"("layers": [])"), HasSubstr("nested models are not supported yet"));
   EXPECT_THAT(refuse("PruneLowMagnitude", ""), HasSubstr("strip_pruning()"));
-  EXPECT_THAT(refuse("hgq>QDense", R"("units": 1)"), HasSubstr("layer class `QDense` of `hgq` is not supported"));
+  EXPECT_THAT(refuse("hgq>QGRU", R"("units": 1)"), HasSubstr("layer class `QGRU` of `hgq` is not supported"));
+  EXPECT_THAT(refuse("hgq>QDense", R"("units": 1)"), HasSubstr("`iq_conf` is no quantizer configuration"));
   // Several problems in one run, the layers behind a failed one included.
   const auto text = refuse("Dense", R"("units": "x", "a": 1, "b": 2, "activation": "nothing")");
   for (const auto* part : {"`units`", "unknown attribute `a`", "unknown attribute `b`", "`nothing`"})

@@ -234,6 +234,52 @@ Result<Objects> WeightFile::counted_variables(Object group, const LayerEntry& la
   return out;
 }
 
+Result<void> WeightFile::collect(Object object, const std::string& path, int depth, Objects& out, Context& ctx) {
+  WEFT_TRY(const bool dataset, file_.is_dataset(object, ctx));
+  if (dataset) {
+    out.emplace(path, object);
+    return {};
+  }
+  constexpr int kMaxDepth = 16;
+  if (depth > kMaxDepth)
+    return ctx.fail(Kind::ModelMalformed, {.file = file_.name()}, "the weights of a layer lie too deep in groups");
+  WEFT_TRY(const auto children, file_.members(object, ctx));
+  for (const auto& [name, child] : children)
+    WEFT_TRY_VOID(collect(child, path.empty() ? name : path + "/" + name, depth + 1, out, ctx));
+  return {};
+}
+
+Result<Objects> WeightFile::all_variables(std::size_t index, const LayerEntry& layer, Context& ctx) {
+  const auto group = groups_.find(index);
+  if (group == groups_.end()) {
+    return ctx.fail(Kind::WeightMissing, layer.origin, fmt::format("no weights of this layer in `{}`", file_.name()));
+  }
+  Objects out;
+  if (counted_) {
+    WEFT_TRY_VOID(collect(group->second, "", 0, out, ctx));
+    return out;
+  }
+  WEFT_TRY(const auto paths, text_list(group->second, "weight_names", ctx));
+  for (const auto& path : paths) {
+    std::string key = variable_name(path);
+    for (const std::string part : {"iq", "kq", "bq", "oq"})
+      if (path.find(layer.name + "_" + part + "/") != std::string::npos) key = part + "/" + key;
+    if (const auto at = path.find("/multiple_quantizers"); at != std::string::npos) {
+      const auto number =
+          counter_of(path.substr(path.find('/', at + 1) + 1,
+                                 path.find('/', path.find('/', at + 1) + 1) - path.find('/', at + 1) - 1),
+                     "quantizer");
+      if (number) key = fmt::format("iq{}/{}", *number, key);
+    }
+    WEFT_TRY(const auto object, file_.find(group->second, path, ctx));
+    if (!object || !out.emplace(key, *object).second) {
+      return ctx.fail(Kind::ModelMalformed, {layer.origin.file, layer.origin.node, layer.origin.op, path},
+                      "the weight is listed twice or not there");
+    }
+  }
+  return out;
+}
+
 Result<bool> WeightFile::holds_data(Object object, int depth, Context& ctx) {
   WEFT_TRY(const bool dataset, file_.is_dataset(object, ctx));
   constexpr int kMaxDepth = 16;

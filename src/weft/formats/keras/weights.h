@@ -40,6 +40,10 @@ class WeightFile {
   /// are reported: they would change the result.
   Result<std::map<std::string, Hdf5File::Object>> variables(std::size_t index, const LayerEntry& layer,
                                                             const std::vector<WeightRow>& rows, Context& ctx);
+  /// All datasets of layer `index`. Keras 3: by their path below the layer ("vars/0", "kq/quantizer/vars/1"). Keras 2's
+  /// layout: by name, with the quantizer of HGQ that owns them ("kernel", "kq/b"; "iq0/f" in layers of several inputs).
+  Result<std::map<std::string, Hdf5File::Object>> all_variables(std::size_t index, const LayerEntry& layer,
+                                                                Context& ctx);
   Hdf5File& hdf5() { return file_; }
 
  private:
@@ -51,6 +55,8 @@ class WeightFile {
                                                                   const std::vector<WeightRow>& rows, Context& ctx);
   Result<std::map<std::string, Hdf5File::Object>> counted_variables(Hdf5File::Object group, const LayerEntry& layer,
                                                                     const std::vector<WeightRow>& rows, Context& ctx);
+  Result<void> collect(Hdf5File::Object object, const std::string& path, int depth,
+                       std::map<std::string, Hdf5File::Object>& out, Context& ctx);
   Result<bool> holds_data(Hdf5File::Object object, int depth, Context& ctx);
 
   Hdf5File file_;

@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layers of HGQ2: quantizers with trained widths on inputs, kernels, biases and outputs; and FixedPointQuantizer, the
+// layer of HGQ's proxy models. Batch normalization is folded here, in the float32 operations of HGQ2.
+#include "weft/formats/keras/hgq_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "weft/formats/keras/quantizer_spec.h"
+#include "weft/formats/keras/row_parts.h"
+
+namespace weft::formats::keras {
+namespace {
+
+using Keys = std::vector<std::string_view>;
+
+Keys joined(Keys a, const Keys& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::string upper_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
+  return text;
+}
+
+/// The value of a variable of the layer, by its path in the file's own layout; empty after a failure, which the config
+/// remembers, and without a weight file.
+std::optional<FloatTensor> read_variable(LayerImport& in, const std::string& path) {
+  if (!in.variables) return std::nullopt;
+  const auto it = in.variables->find(path);
+  if (it == in.variables->end()) {
+    in.config.fail(Kind::WeightMissing, fmt::format("weight `{}` is not in `{}`", path, in.weights->hdf5().name()));
+    return std::nullopt;
+  }
+  auto values = in.weights->hdf5().read_numbers(it->second, in.config.context());
+  if (!values) {
+    in.config.fail_reported();
+    return std::nullopt;
+  }
+  return std::move(values).value();
+}
+
+/// A variable of the layer itself: by name, or by its place among `order` (Keras 3: trainable ones first).
+std::optional<FloatTensor> read_own(LayerImport& in, std::string_view name, const Keys& order, const Shape& shape) {
+  if (!in.variables) return std::nullopt;
+  const auto place = std::find(order.begin(), order.end(), name) - order.begin();
+  const std::string numbered = fmt::format("vars/{}", place);
+  auto values = read_variable(in, in.variables->count(numbered) != 0 ? numbered : std::string(name));
+  const auto fits = [&](const Shape& have) {
+    return std::equal(have.begin(), have.end(), shape.begin(), shape.end(),
+                      [](std::int64_t h, std::int64_t w) { return w == -1 || h == w; });
+  };
+  if (values && !fits(values->shape)) {
+    in.config.fail(Kind::ShapeMismatch, fmt::format("weight `{}` has shape {}, the layer needs {}", name,
+                                                    weft::to_string(values->shape), weft::to_string(shape)));
+    return std::nullopt;
+  }
+  return values;
+}
+
+/// Trained widths as used: rounded half to even; one number, one per index of the last axis, or one per element of
+/// `target`. `shape` is that of the variable, without the batch.
+std::optional<std::vector<double>> expand(LayerImport& in, const FloatTensor& widths, const Shape& shape,
+                                          const Shape& target, bool per_element) {
+  const auto offset = target.size() - std::min(target.size(), shape.size());
+  bool good = shape.size() <= target.size();
+  for (std::size_t a = 0; good && a < shape.size(); ++a) good = shape[a] == 1 || shape[a] == target[a + offset];
+  if (!good) {
+    in.config.fail(Kind::ShapeMismatch, fmt::format("the widths of a quantizer have shape {}, its tensor {}",
+                                                    weft::to_string(shape), weft::to_string(target)));
+    return std::nullopt;
+  }
+  std::vector<double> out;
+  if (!per_element) {
+    for (const float v : widths.data) out.push_back(std::nearbyint(v));
+    return out;
+  }
+  const auto count = static_cast<std::size_t>(element_count(target));
+  for (std::size_t e = 0; e < count; ++e) {
+    out.push_back(std::nearbyint(widths.data[tensor::broadcast_index(shape, target, e)]));
+  }
+  return out;
+}
+
+struct Widths {
+  FloatTensor k, i, f;
+};
+
+/// The quantizer of a tensor of shape `target`; `batch` when the widths have an axis for it.
+std::optional<quantizers::Spec> make_fixed(LayerImport& in, const Widths& w, const Shape& target, bool batch,
+                                           const std::string& rounding, const std::string& overflow) {
+  AttributeMap parameters{{"rounding", rounding}, {"overflow", overflow}};
+  // One per index of the last axis is enough when no other axis has widths of its own.
+  bool per_element = false;
+  std::vector<Shape> shapes;
+  for (const auto* widths : {&w.k, &w.i, &w.f}) {
+    Shape shape = widths->shape;
+    if (batch && shape.size() == target.size() + 1 && shape[0] == 1) shape.erase(shape.begin());
+    for (std::size_t a = 0; a + 1 < shape.size(); ++a) per_element = per_element || shape[a] != 1;
+    shapes.push_back(std::move(shape));
+  }
+  std::size_t next = 0;
+  for (const auto& [key, widths] : {std::pair{"k", &w.k}, {"i", &w.i}, {"f", &w.f}}) {
+    auto values = expand(in, *widths, shapes[next++], target, per_element);
+    if (!values) return std::nullopt;
+    if (std::any_of(values->begin(), values->end(), [](double v) { return !(std::fabs(v) <= 64.0); })) {
+      in.config.fail(Kind::QuantizerUnsupported, "a quantizer has more than 64 integer or fraction bits");
+      return std::nullopt;
+    }
+    if (std::all_of(values->begin(), values->end(), [&](double v) { return v == values->front(); })) values->resize(1);
+    parameters[key] = std::move(*values);
+  }
+  return make_spec("hgq_fixed", parameters);
+}
+
+/// Reads the quantizer configured under `key` with the variables of `part` ("iq", "kq" ...).
+std::optional<quantizers::Spec> read_hgq(LayerImport& in, std::string_view key, const std::string& part,
+                                         const Shape& target, bool batch, const Json* conf = nullptr) {
+  if (conf == nullptr) conf = in.config.find(key);
+  const auto* inner = conf == nullptr ? nullptr : member(*conf, "config");
+  if (inner == nullptr) {
+    in.config.fail(Kind::ModelMalformed, fmt::format("attribute `{}` is no quantizer configuration", key));
+    return std::nullopt;
+  }
+  const auto refuse = [&](const std::string& what) {
+    in.config.fail(Kind::QuantizerUnsupported, fmt::format("`{}`: {}", key, what));
+    return std::nullopt;
+  };
+  ConfigReader config(*inner, in.config.origin(), in.config.context());
+  const auto q_type = config.text("q_type", "");
+  const bool kbi = q_type == "kbi";
+  if (!kbi && q_type != "kif") return refuse(fmt::format("quantizers of type `{}` are not supported", q_type));
+  for (const auto* none : {"scaler", "affine", "qnoise_factor", "bw_mapper"}) {
+    // qnoise_factor has no effect at inference.
+    if (config.find(none) != nullptr && std::string_view(none) != "qnoise_factor")
+      return refuse(fmt::format("`{}` is {}, which is not supported", none, shown(*config.find(none))));
+  }
+  auto rounding = upper_case(config.text("round_mode", "RND"));
+  if (rounding.starts_with("S_")) rounding = rounding.substr(2);  // stochastic in training only
+  auto overflow = upper_case(config.text("overflow_mode", ""));
+  if (overflow != "WRAP" && overflow != "SAT" && overflow != "SAT_SYM")
+    return refuse(fmt::format("overflow mode `{}` is not supported", overflow));
+  static constexpr std::string_view kRoundings[] = {"TRN",      "RND",         "RND_CONV", "TRN_ZERO",
+                                                    "RND_ZERO", "RND_MIN_INF", "RND_INF"};
+  if (std::find(std::begin(kRoundings), std::end(kRoundings), rounding) == std::end(kRoundings))
+    return refuse(fmt::format("round mode `{}` is not supported", rounding));
+  const auto place = config.text("place", "datalane");
+  const bool is_weight = config.flag("is_weight", place == "weight");
+  const bool trainable = config.flag("trainable", true) && in.config.flag("trainable", true);
+  if (!config.ok()) {
+    in.config.fail_reported();
+    return std::nullopt;
+  }
+  if (!in.variables) return std::nullopt;
+  // Keras 3 numbers a layer's variables: trainable ones first, each kind in the order of their making (k, then b, i or
+  // i, f); wrapping ones do not train i.
+  const bool wraps = overflow == "WRAP";
+  const Keys order =
+      kbi ? (wraps ? Keys{"b", "k", "i"} : Keys{"b", "i", "k"}) : (wraps ? Keys{"f", "k", "i"} : Keys{"i", "f", "k"});
+  const auto read = [&](std::string_view name) -> std::optional<FloatTensor> {
+    const auto numbered =
+        fmt::format("{}/quantizer/vars/{}", part, std::find(order.begin(), order.end(), name) - order.begin());
+    return read_variable(in, in.variables->count(numbered) != 0 ? numbered : fmt::format("{}/{}", part, name));
+  };
+  auto k = read("k");
+  auto i = read("i");
+  auto f = read(kbi ? "b" : "f");
+  if (!k || !i || !f) return std::nullopt;
+  if (k->shape != i->shape || k->shape != f->shape) {
+    in.config.fail(Kind::ShapeMismatch, fmt::format("`{}`: its widths have different shapes", key));
+    return std::nullopt;
+  }
+  if (kbi) {
+    // b and i are rounded each, then f = b - i.
+    for (std::size_t e = 0; e < f->data.size(); ++e)
+      f->data[e] = std::nearbyint(f->data[e]) - std::nearbyint(i->data[e]);
+  }
+  // Trainable weights that would wrap are rounded only (kbi: only for RND).
+  if (wraps && is_weight && trainable && (!kbi || rounding == "RND")) {
+    overflow = "NONE";
+    // The integer bits have no effect then, however large they are; a rounding of 64 bits leaves nothing.
+    std::fill(i->data.begin(), i->data.end(), 0.0F);
+    for (auto& v : f->data) v = std::max(v, -64.0F);
+  }
+  return make_fixed(in, {std::move(*k), std::move(*i), std::move(*f)}, target, batch, rounding, overflow);
+}
+
+nn::Node front_node(const LayerImport& in, const std::string& name, const std::string& op) {
+  nn::Node node;
+  node.name = name;
+  node.op = op;
+  node.origin = in.node.origin;
+  node.inputs = {in.node.inputs[0]};
+  return node;
+}
+
+/// The input quantizer as a node in front.
+void add_input_quantizer(LayerImport& in) {
+  if (!in.config.flag("enable_iq", true) || !in.input()) return;
+  auto spec = read_hgq(in, "iq_conf", "iq", *in.input(), true);
+  if (!spec) return;
+  auto node = front_node(in, in.node.name + "_iq", "Activation");
+  node.functions["activation"] = std::move(*spec);
+  in.chain.push_back(std::move(node));
+}
+
+/// Puts `op` behind what is there: the layer's name goes to the last node, whose result is the layer's.
+nn::Node& continue_with(LayerImport& in, const std::string& op, const std::string& suffix) {
+  nn::Node last = front_node(in, in.node.name, op);
+  in.node.name += suffix;
+  in.chain.push_back(std::move(in.node));
+  in.node = std::move(last);
+  return in.node;
+}
+
+void add_output_quantizer(LayerImport& in) {
+  if (!in.config.flag("enable_oq", false) || !in.output) return;
+  auto spec = read_hgq(in, "oq_conf", "oq", *in.output, true);
+  if (!spec) return;
+  continue_with(in, "Activation", "_sum").functions["activation"] = std::move(*spec);
+}
+
+/// What stands between the layer's inputs and its product: kernel [n_in, n_out] behind `before`, `after` behind it.
+struct Product {
+  std::int64_t n_in = -1;
+  std::int64_t n_out = -1;
+  Shape kernel_shape;                  ///< as in the file
+  std::vector<std::int64_t> to_front;  ///< permutation of the input that brings the contracted axis last; or empty
+  std::vector<std::int64_t> back;      ///< the output's; or empty
+  bool drop_last = false;              ///< the kernel has no output axis
+};
+
+/// Equations that are a dense layer over one axis: one contracted letter, at most one new one in its place or behind.
+std::optional<Product> read_equation(LayerImport& in) {
+  const auto equation = in.config.text("equation", "");
+  const auto refuse = [&]() -> std::optional<Product> {
+    in.config.fail(Kind::AttributeUnsupported,
+                   fmt::format("`equation` is `{}`; only products over one axis are supported", equation));
+    return std::nullopt;
+  };
+  const auto comma = equation.find(',');
+  const auto arrow = equation.find("->");
+  if (comma == std::string::npos || arrow == std::string::npos || arrow < comma) return refuse();
+  std::string x = equation.substr(0, comma);
+  const std::string w = equation.substr(comma + 1, arrow - comma - 1);
+  std::string y = equation.substr(arrow + 2);
+  if (!in.input()) return std::nullopt;
+  if (x.starts_with("...") && y.starts_with("...")) {
+    // Letters that no equation has for the axes that are not named.
+    x = x.substr(3);
+    y = y.substr(3);
+    if (x.size() > in.input()->size() + 1) return refuse();
+    std::string open;
+    for (std::size_t a = x.size(); a < in.input()->size() + 1; ++a) open += static_cast<char>(1 + a);
+    x = open + x;
+    y = open + y;
+  }
+  if (x.size() != in.input()->size() + 1 || w.empty() || w.size() > 2 || x.empty() || y.empty() || x[0] != y[0])
+    return refuse();
+  const auto letters_differ = [](const std::string& part) {
+    return std::all_of(part.begin(), part.end(),
+                       [&](char c) { return c != '.' && std::count(part.begin(), part.end(), c) == 1; });
+  };
+  if (!letters_differ(x) || !letters_differ(w) || !letters_differ(y)) return refuse();
+  const char contracted = w[0];
+  const bool has_output = w.size() == 2;
+  const auto at = x.find(contracted);
+  if (at == std::string::npos || at == 0 || y.find(contracted) != std::string::npos) return refuse();
+  std::string kept = x;
+  kept.erase(at, 1);
+  std::string result = kept + (has_output ? w.substr(1) : "");
+  if (has_output && (x.find(w[1]) != std::string::npos || y.find(w[1]) == std::string::npos)) return refuse();
+  if (!std::is_permutation(result.begin(), result.end(), y.begin(), y.end())) return refuse();
+  Product out;
+  out.n_in = (*in.input())[at - 1];
+  out.drop_last = !has_output;
+  if (at + 1 != x.size()) {
+    for (std::size_t a = 1; a < x.size(); ++a)
+      if (a != at) out.to_front.push_back(static_cast<std::int64_t>(a) - 1);
+    out.to_front.push_back(static_cast<std::int64_t>(at) - 1);
+  }
+  if (result != y) {
+    if (!has_output) return refuse();
+    for (std::size_t a = 1; a < y.size(); ++a) out.back.push_back(static_cast<std::int64_t>(result.find(y[a])) - 1);
+  }
+  const auto shape =
+      in.config.find("output_shape") == nullptr ? std::vector<std::int64_t>{} : in.config.integers("output_shape");
+  if (!in.config.ok()) return std::nullopt;
+  // `output_shape` has no batch; with an ellipsis only the named axes.
+  if (has_output) {
+    const auto place = y.size() - y.find(w[1]);
+    if (place > shape.size()) return refuse();
+    out.n_out = shape[shape.size() - place];
+    if (out.n_out < 1 || static_cast<std::uint64_t>(out.n_out) > in.config.context().limits.tensor_elements)
+      return refuse();
+    out.kernel_shape = {out.n_in, out.n_out};
+  } else {
+    out.n_out = 1;
+    out.kernel_shape = {out.n_in};
+  }
+  const auto bias = in.config.text("bias_axes", "");
+  if (!bias.empty() && (!has_output || bias != w.substr(1))) {
+    in.config.fail(Kind::AttributeUnsupported,
+                   fmt::format("`bias_axes` is `{}`; only the output axis of the kernel is supported", bias));
+    return std::nullopt;
+  }
+  return out;
+}
+
+std::optional<Product> read_units(LayerImport& in) {
+  const auto units = in.config.integer("units");
+  if (units < 1 || static_cast<std::uint64_t>(units) > in.config.context().limits.tensor_elements) {
+    in.config.fail(Kind::ModelMalformed, fmt::format("attribute `units` is {}", units));
+    return std::nullopt;
+  }
+  if (!in.input()) return std::nullopt;
+  if (in.input()->empty()) {
+    in.config.fail(Kind::ShapeMismatch, "the input has no axis besides the batch");
+    return std::nullopt;
+  }
+  Product out;
+  out.n_in = in.input()->back();
+  out.n_out = units;
+  out.kernel_shape = {out.n_in, out.n_out};
+  return out;
+}
+
+enum class Normalize { None, Outputs, Inputs };
+
+/// Kernel and bias as HGQ2 folds them, in float32.
+void fold(FloatTensor& kernel, FloatTensor& bias, Normalize form, const std::vector<float>& gamma,
+          const std::vector<float>& mean, const std::vector<float>& variance, float epsilon) {
+  const std::size_t columns = bias.data.size();
+  std::vector<float> scaler(mean.size());
+  for (std::size_t c = 0; c < scaler.size(); ++c) {
+    const float shifted = variance[c] + epsilon;
+    scaler[c] = (gamma.empty() ? 1.0F : gamma[c]) / std::sqrt(shifted);
+  }
+  if (form == Normalize::Outputs) {
+    for (std::size_t c = 0; c < columns; ++c) {
+      const float offset = -mean[c] * scaler[c];
+      bias.data[c] += offset;
+    }
+    for (std::size_t e = 0; e < kernel.data.size(); ++e) kernel.data[e] *= scaler[e % columns];
+    return;
+  }
+  // The offset is taken with the kernel as it is, not with the scaled one. The framework's order of additions is not
+  // known; the correctly rounded sum stands for all.
+  for (std::size_t c = 0; c < columns; ++c) {
+    double sum = 0.0;
+    for (std::size_t r = 0; r < mean.size(); ++r) sum += static_cast<double>(mean[r]) * kernel.data[r * columns + c];
+    bias.data[c] += -static_cast<float>(sum);
+  }
+  for (std::size_t e = 0; e < kernel.data.size(); ++e) kernel.data[e] *= scaler[e / columns];
+}
+
+void import_product(LayerImport& in, const std::optional<Product>& product, Normalize form) {
+  const bool normalized = form != Normalize::None;
+  const bool einsum = in.config.has_key("equation");
+  const bool has_bias = einsum ? in.config.find("bias_axes") != nullptr : in.config.flag("use_bias", true);
+  if (normalized && !has_bias) in.config.fail(Kind::ModelMalformed, "a layer with batch normalization has no bias");
+  add_input_quantizer(in);
+  if (!product || !in.config.ok()) return;
+
+  const bool has_gamma = form == Normalize::Outputs || in.config.flag("scale", true);
+  Keys order{"kernel"};
+  if (has_bias) order.emplace_back("bias");
+  const std::string_view gamma_name = form == Normalize::Inputs ? "bn_gamma" : "gamma";
+  if (normalized && has_gamma) order.push_back(gamma_name);
+  if (in.config.flag("enable_ebops", true)) order = joined(order, {"beta", "ebops"});
+  if (normalized) order = joined(order, {"moving_mean", "moving_variance"});
+
+  const auto channels = form == Normalize::Inputs ? product->n_in : product->n_out;
+  auto kernel = read_own(in, "kernel", order, product->kernel_shape);
+  std::optional<FloatTensor> bias;
+  if (has_bias) bias = read_own(in, "bias", order, {product->n_out});
+  if (normalized && kernel && bias) {
+    const auto gamma = has_gamma ? read_own(in, gamma_name, order, {channels}) : FloatTensor({0});
+    const auto mean = read_own(in, "moving_mean", order, {channels});
+    const auto variance = read_own(in, "moving_variance", order, {channels});
+    // HGQ2 normalizes outputs with the backend's epsilon, whatever the layer's is.
+    const auto epsilon = form == Normalize::Outputs ? 1e-7F : static_cast<float>(in.config.number("epsilon", 1e-3));
+    if (gamma && mean && variance) fold(*kernel, *bias, form, gamma->data, mean->data, variance->data, epsilon);
+  }
+  auto kernel_quantizer = read_hgq(in, "kq_conf", "kq", product->kernel_shape, false);
+  std::optional<quantizers::Spec> bias_quantizer;
+  if (has_bias) bias_quantizer = read_hgq(in, "bq_conf", "bq", {product->n_out}, false);
+  if (kernel) {
+    kernel->shape = {product->n_in, product->n_out};
+    in.node.parameters["kernel"] = {std::move(*kernel), std::move(kernel_quantizer), {}};
+  }
+  if (bias) in.node.parameters["bias"] = {std::move(*bias), std::move(bias_quantizer), {}};
+
+  Shape shape = *in.input();
+  if (!product->to_front.empty()) {
+    auto permute = front_node(in, in.node.name + "_in", "Permute");
+    permute.attributes["permutation"] = product->to_front;
+    in.chain.push_back(std::move(permute));
+    Shape moved;
+    for (const auto a : product->to_front) moved.push_back(shape[static_cast<std::size_t>(a)]);
+    shape = std::move(moved);
+  }
+  shape.back() = product->n_out;
+  set_activation(in, false);
+  if (in.softmax && (!product->back.empty() || product->drop_last || in.config.flag("enable_oq", false))) {
+    return in.config.fail(Kind::AttributeUnsupported,
+                          "a softmax as activation is supported in plain dense layers only");
+  }
+  if (product->drop_last) {
+    shape.pop_back();
+    continue_with(in, "Reshape", "_product").attributes["shape"] = shape;
+  } else if (!product->back.empty()) {
+    continue_with(in, "Permute", "_product").attributes["permutation"] = product->back;
+    Shape moved;
+    for (const auto a : product->back) moved.push_back(shape[static_cast<std::size_t>(a)]);
+    shape = std::move(moved);
+  }
+  in.output = shape;
+  add_output_quantizer(in);
+}
+
+void import_dense(LayerImport& in) { import_product(in, read_units(in), Normalize::None); }
+void import_batch_norm_dense(LayerImport& in) { import_product(in, read_units(in), Normalize::Inputs); }
+void import_einsum(LayerImport& in) { import_product(in, read_equation(in), Normalize::None); }
+void import_einsum_batch_norm(LayerImport& in) { import_product(in, read_equation(in), Normalize::Outputs); }
+
+/// HGQ's proxy layer: ap_fixed semantics, `integers` with the sign, in float32: rounded, then folded.
+void import_proxy_quantizer(LayerImport& in) {
+  in.output = in.input();
+  const auto rounding = in.config.text("RND", "TRN");
+  const auto overflow = in.config.text("SAT", "WRAP");
+  if (overflow != "WRAP" && overflow != "SAT" && overflow != "SAT_SYM") {
+    return in.config.fail(Kind::QuantizerUnsupported, fmt::format("overflow mode `{}` is not supported", overflow));
+  }
+  if (!in.variables || !in.input()) return;
+  auto k = read_variable(in, "keep_negative");
+  auto bits = read_variable(in, "bits");
+  auto integers = read_variable(in, "integers");
+  if (!k || !bits || !integers) return;
+  if (k->shape != bits->shape || k->shape != integers->shape) {
+    return in.config.fail(Kind::ShapeMismatch, "keep_negative, bits and integers have different shapes");
+  }
+  Widths w{std::move(*k), std::move(*integers), FloatTensor(bits->shape)};
+  for (std::size_t e = 0; e < bits->data.size(); ++e) {
+    w.f.data[e] = bits->data[e] - w.i.data[e];
+    w.i.data[e] -= w.k.data[e];
+  }
+  auto spec = make_fixed(in, w, *in.input(), true, rounding, overflow);
+  if (spec) in.node.functions["activation"] = std::move(*spec);
+}
+
+bool any_place(ConfigReader&) { return true; }
+
+LayerRow hgq_row(std::string_view class_name, std::string_view op, const Keys& used, const Keys& ignored,
+                 void (*import)(LayerImport&)) {
+  const Keys quantized = {"enable_oq", "enable_iq", "oq_conf",      "iq_conf",
+                          "kq_conf",   "bq_conf",   "enable_ebops", "activation"};
+  return {.class_name = class_name,
+          .package = "hgq",
+          .op = op,
+          .used = joined(quantized, used),
+          .ignored = joined(joined(dense_ignored(), {"beta0", "ebops_factor", "parallelization_factor"}), ignored),
+          .refused = dense_refused(),
+          .weights = {{.name = "*", .present = any_place}},
+          .import = import,
+          .by_path = true};
+}
+
+}  // namespace
+
+std::vector<LayerRow> hgq_rows() {
+  const Keys einsum = {"equation", "output_shape", "bias_axes"};
+  return {
+      hgq_row("QDense", "Dense", {"units", "use_bias"}, {}, import_dense),
+      hgq_row("QBatchNormDense", "Dense", {"units", "use_bias", "scale", "epsilon"},
+              {"momentum", "synchronized", "bn_gamma_initializer", "bn_gamma_regularizer", "bn_gamma_constraint",
+               "moving_mean_initializer", "moving_variance_initializer"},
+              import_batch_norm_dense),
+      hgq_row("QEinsumDense", "Dense", einsum, {}, import_einsum),
+      hgq_row("QEinsumDenseBatchnorm", "Dense", einsum, {}, import_einsum_batch_norm),
+      {.class_name = "FixedPointQuantizer",
+       .package = "HGQ",
+       .op = "Activation",
+       .used = {"RND", "SAT"},
+       .ignored = {"shape", "overrides", "fusible"},
+       .refused = {},
+       .weights = {{.name = "*", .present = any_place}},
+       .import = import_proxy_quantizer,
+       .by_path = true},
+  };
+}
+
+void add_input_grids(nn::Graph& graph) {
+  struct Found {
+    int integer = std::numeric_limits<int>::min();
+    int frac = std::numeric_limits<int>::min();
+    std::set<std::string> overflows;
+    std::set<std::string> roundings;
+    bool same = true;
+    const quantizers::Spec* first = nullptr;
+    bool only_these = true;
+  };
+  for (std::size_t p = 0; p < graph.inputs.size(); ++p) {
+    const auto input = graph.inputs[p].tensor;
+    Found found;
+    std::vector<nn::TensorId> open{input};
+    while (!open.empty() && found.only_these) {
+      const auto id = open.back();
+      open.pop_back();
+      for (const auto& port : graph.outputs) found.only_these = found.only_these && port.tensor != id;
+      for (const auto* node : graph.consumers(id)) {
+        if (node->op == "Identity" || node->op == "Reshape" || node->op == "Permute") {
+          open.push_back(node->outputs[0]);
+          continue;
+        }
+        const auto function = node->functions.find("activation");
+        if (node->op != "Activation" || function == node->functions.end() || function->second.family != "hgq_fixed") {
+          found.only_these = false;
+          break;
+        }
+        const auto& spec = function->second;
+        found.same = found.same && (found.first == nullptr || *found.first == spec);
+        found.first = &spec;
+        const auto k = get_doubles(spec.parameters, "k");
+        const auto i = get_doubles(spec.parameters, "i");
+        const auto f = get_doubles(spec.parameters, "f");
+        const std::size_t count = std::max({k.size(), i.size(), f.size()});
+        found.same = found.same && count == 1;
+        const auto at = [](const std::vector<double>& v, std::size_t c) {
+          return static_cast<int>(v[v.size() == 1 ? 0 : c]);
+        };
+        for (std::size_t c = 0; c < count; ++c) {
+          if (at(k, c) + at(i, c) + at(f, c) <= 0) continue;
+          found.integer = std::max({found.integer, at(i, c), -at(f, c)});
+          found.frac = std::max(found.frac, at(f, c));
+        }
+        found.overflows.insert(get_string(spec.parameters, "overflow", ""));
+        found.roundings.insert(get_string(spec.parameters, "rounding", ""));
+      }
+    }
+    const bool clips = found.overflows == std::set<std::string>{"SAT"};
+    const bool wraps = found.overflows == std::set<std::string>{"WRAP"};
+    const bool rounds = found.roundings == std::set<std::string>{"RND"};
+    const bool floors = found.roundings == std::set<std::string>{"TRN"};
+    if (!found.only_these || found.first == nullptr || found.same || !(clips || wraps) || !(rounds || floors)) continue;
+    if (found.frac == std::numeric_limits<int>::min()) continue;  // nothing of the input is used
+    // Half a step more for what rounds to nearest: floor(v + 1/2) = floor((floor(2 v) + 1) / 2).
+    nn::Node grid;
+    grid.name = graph.inputs[p].name + "_grid";
+    while (std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const auto& n) { return n.name == grid.name; }))
+      grid.name += "_";
+    grid.op = "Activation";
+    grid.origin = {graph.file, graph.inputs[p].name, "InputLayer", ""};
+    grid.functions["activation"] =
+        make_spec("hgq_fixed", {{"k", std::vector<double>{1.0}},
+                                {"i", std::vector<double>{static_cast<double>(found.integer)}},
+                                {"f", std::vector<double>{static_cast<double>(found.frac + (rounds ? 1 : 0))}},
+                                {"rounding", std::string("TRN")},
+                                {"overflow", std::string(wraps ? "WRAP" : "SAT")}});
+    grid.inputs = {input};
+    const auto tensor = graph.add_tensor(grid.name, graph.at(input).shape);
+    for (auto& node : graph.nodes)
+      for (auto& id : node.inputs)
+        if (id == input) id = tensor;
+    grid.outputs = {tensor};
+    graph.nodes.insert(graph.nodes.begin(), std::move(grid));
+  }
+}
+
+}  // namespace weft::formats::keras
