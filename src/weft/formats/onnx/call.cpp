@@ -27,6 +27,18 @@ Shape Dynamic::sample_shape() const {
   return out;
 }
 
+Shape Dynamic::channels_last_shape() const {
+  WEFT_CHECK(has_channels(), "a tensor without channels");
+  Shape out(shape.begin() + 2, shape.end());
+  out.push_back(shape[1]);
+  return out;
+}
+
+std::int64_t Dynamic::layer_axis(std::int64_t axis) const {
+  if (channels_last) return axis == 1 ? rank() - 2 : axis - 2;
+  return axis < batch_axis ? axis : axis - 1;
+}
+
 std::string Builder::unique_name(const std::string& wanted) {
   if (names.insert(wanted).second) return wanted;
   std::uint64_t& number = next_number.emplace(wanted, 2).first->second;
@@ -58,9 +70,17 @@ Result<std::vector<std::int64_t>> Call::integers(std::size_t i, const std::strin
   return c->ints;
 }
 
+Result<Dynamic> Call::data(std::size_t i) const {
+  if (!has_input(i)) return fail(Kind::ModelMalformed, fmt::format("input {} is missing", i));
+  if (!inputs[i].dynamic) {
+    return fail(Kind::LayerUnsupported,
+                fmt::format("`{}` is a constant; {} is read on data only", node.inputs[i], node.op_type));
+  }
+  return *inputs[i].dynamic;
+}
+
 Result<Dynamic> Call::dynamic_float(std::size_t i) const {
-  WEFT_CHECK(i < inputs.size() && inputs[i].dynamic, "input is not dynamic");
-  const Dynamic& x = *inputs[i].dynamic;
+  WEFT_TRY(const Dynamic x, data(i));
   if (x.element != Element::Float32) {
     return fail(Kind::LayerUnsupported,
                 fmt::format("`{}` holds {}; arithmetic on data is supported in float32 only, cast it first",
@@ -154,6 +174,7 @@ Result<nn::TensorId> Call::add(LayerDraft draft, bool main) const {
 }
 
 Result<nn::TensorId> Call::as_sample_shape(const Dynamic& x, const Shape& wanted) const {
+  WEFT_CHECK(!x.channels_last, "a view of a tensor that is not in ONNX order");
   const Shape have = builder.graph.at(x.tensor).shape;
   if (have == wanted) return x.tensor;
   WEFT_CHECK(element_count(have) == element_count(wanted), "a view changes the number of elements");
@@ -162,11 +183,66 @@ Result<nn::TensorId> Call::as_sample_shape(const Dynamic& x, const Shape& wanted
       false);
 }
 
-Result<Call::LastAxis> Call::with_last_axis(const Dynamic& x, std::int64_t axis, const std::string& what) const {
-  if (axis == x.batch_axis) {
+Result<nn::TensorId> Call::with_all_axes(const Dynamic& x) const {
+  if (x.channels_last) return x.tensor;
+  return as_sample_shape(x, x.sample_shape());
+}
+
+Result<Dynamic> Call::in_onnx_order(Dynamic x) const {
+  if (!x.channels_last) return x;
+  const Shape have = x.channels_last_shape();
+  x.channels_last = false;
+  if (have.back() == 1 || element_count(have) == have.back()) return x;
+  const auto known = builder.channels_first_of.find(x.tensor);
+  if (known != builder.channels_first_of.end()) return retarget(x, known->second);
+  std::vector<std::int64_t> permutation{x.rank() - 2};
+  for (std::int64_t d = 0; d + 2 < x.rank(); ++d) permutation.push_back(d);
+  WEFT_TRY(const nn::TensorId tensor, add({.op = "Permute",
+                                           .attributes = {{"permutation", permutation}},
+                                           .inputs = {x.tensor},
+                                           .shape = x.sample_shape(),
+                                           .suffix = "_channels_first"},
+                                          false));
+  builder.channels_first_of[x.tensor] = tensor;
+  builder.channels_last_of[tensor] = x.tensor;
+  return retarget(x, tensor);
+}
+
+Result<Dynamic> Call::in_channels_last(Dynamic x) const {
+  if (x.channels_last) return x;
+  const Shape wanted = x.channels_last_shape();
+  const bool same_order = wanted.back() == 1 || element_count(wanted) == wanted.back();
+  WEFT_TRY(const nn::TensorId in, as_sample_shape(x, same_order ? wanted : x.sample_shape()));
+  x.channels_last = true;
+  if (same_order) return retarget(x, in);
+  const auto known = builder.channels_last_of.find(in);
+  if (known != builder.channels_last_of.end()) return retarget(x, known->second);
+  std::vector<std::int64_t> permutation;
+  for (std::int64_t d = 1; d + 1 < x.rank(); ++d) permutation.push_back(d);
+  permutation.push_back(0);
+  WEFT_TRY(const nn::TensorId tensor, add({.op = "Permute",
+                                           .attributes = {{"permutation", permutation}},
+                                           .inputs = {in},
+                                           .shape = wanted,
+                                           .suffix = "_channels_last"},
+                                          false));
+  builder.channels_last_of[in] = tensor;
+  builder.channels_first_of[tensor] = in;
+  return retarget(x, tensor);
+}
+
+Result<Call::LastAxis> Call::with_last_axis(const Dynamic& given, std::int64_t axis, const std::string& what) const {
+  if (axis == given.batch_axis) {
     return fail(Kind::LayerUnsupported, fmt::format("{} runs along the batch of `{}`, whose shape is {}", what,
-                                                    node.inputs.front(), to_string(x.shape)));
+                                                    node.inputs.front(), to_string(given.shape)));
   }
+  const bool spatial = given.has_channels() && axis == 1 &&
+                       std::any_of(given.shape.begin() + 2, given.shape.end(), [](auto e) { return e != 1; });
+  if (spatial || (given.channels_last && axis == 1)) {
+    WEFT_TRY(const Dynamic x, in_channels_last(given));
+    return LastAxis{x, x.tensor, x.channels_last_shape()};
+  }
+  WEFT_TRY(const Dynamic x, in_onnx_order(given));
   Shape wanted;
   for (std::int64_t d = 0; d < x.rank(); ++d) {
     const auto extent = x.shape[static_cast<std::size_t>(d)];
@@ -176,16 +252,29 @@ Result<Call::LastAxis> Call::with_last_axis(const Dynamic& x, std::int64_t axis,
     } else if (extent != 1) {
       return fail(
           Kind::LayerUnsupported,
-          fmt::format("{} runs along axis {} of a tensor of shape {}; it is supported along the last axis (axes of "
-                      "extent one may follow)",
+          fmt::format("{} runs along axis {} of a tensor of shape {}; it is supported along axis 1 and the last axis "
+                      "(axes of extent one may follow)",
                       what, axis, to_string(x.shape)));
     }
   }
   // Leading axes of extent one need no Reshape of their own.
   const Shape& have = builder.graph.at(x.tensor).shape;
-  if (!have.empty() && have.back() == wanted.back() && wanted.back() != 1) return LastAxis{x.tensor, have};
+  if (!have.empty() && have.back() == wanted.back() && wanted.back() != 1) return LastAxis{x, x.tensor, have};
   WEFT_TRY(const nn::TensorId tensor, as_sample_shape(x, wanted));
-  return LastAxis{tensor, wanted};
+  return LastAxis{x, tensor, wanted};
+}
+
+Result<Dynamic> Call::laid_out_for(const Constant& c, const Dynamic& x) const {
+  if (!x.has_channels() || c.size() <= 1 || c.shape.size() > x.shape.size()) return x;
+  const Shape shape = padded(c.shape, x.shape.size());
+  std::vector<std::size_t> axes;
+  for (std::size_t d = 1; d < shape.size(); ++d) {
+    if (shape[d] != 1) axes.push_back(d);
+  }
+  if (axes.size() != 1) return x;
+  if (axes.front() != 1) return axes.front() + 1 == shape.size() ? in_onnx_order(x) : Result<Dynamic>(x);
+  const bool spatial = std::any_of(x.shape.begin() + 2, x.shape.end(), [](auto e) { return e != 1; });
+  return spatial ? in_channels_last(x) : Result<Dynamic>(x);
 }
 
 Result<nn::Parameter> Call::operand(const Constant& c, const Dynamic& x) const {
@@ -223,6 +312,15 @@ Result<nn::Parameter> Call::operand(const Constant& c, const Dynamic& x) const {
     }
     local = std::move(slice);
     shape = std::move(one);
+  }
+  if (x.channels_last) {
+    local = with_shape(local, Shape(shape.begin() + 1, shape.end()));
+    std::vector<std::int64_t> permutation;
+    for (std::int64_t d = 1; d + 1 < x.rank(); ++d) permutation.push_back(d);
+    permutation.push_back(0);
+    local = transpose(local, permutation);
+    const auto first = std::find_if(local.shape.begin(), local.shape.end(), [](std::int64_t e) { return e != 1; });
+    return to_parameter(with_shape(local, Shape(first, local.shape.end())));
   }
   // Axes of extent one may differ between ONNX's shape and the layer graph's; the others match in order.
   std::vector<std::int64_t> extents;

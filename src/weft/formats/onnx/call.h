@@ -21,17 +21,37 @@ namespace weft::formats::onnx {
 constexpr std::uint64_t kMaxExtentProduct = std::uint64_t{1} << 60;
 constexpr std::size_t kMaxRank = 64;
 
-/// A tensor that depends on the input. The layer graph's tensor has the same elements in the same order, without the
-/// batch axis; axes of extent one may be missing or added there, so that Unsqueeze and Squeeze cost nothing.
+/// A QuantizeLinear that has not become a layer yet: its DequantizeLinear makes one of both.
+struct PendingQuantizer {
+  ConstantPtr scale;
+  ConstantPtr zero;
+  std::int64_t axis = 1;
+  std::int64_t lo = 0;  ///< smallest and largest integer
+  std::int64_t hi = 0;
+};
+
+/// A tensor that depends on the input. The layer graph's tensor has the same elements without the batch axis.
+/// In ONNX order, its elements have the same order, and axes of extent one may be missing or added, so that Unsqueeze
+/// and Squeeze cost nothing. With `channels_last`, it is exactly [spatial..., C] where ONNX has [batch, C, spatial...].
 struct Dynamic {
   nn::TensorId tensor;
   Shape shape;  ///< as ONNX sees it, with the file's batch
   std::int64_t batch_axis = 0;
   Element element = Element::Float32;
+  bool channels_last = false;
+  std::shared_ptr<const PendingQuantizer> pending{};  ///< `tensor` holds what is to be quantized
 
   [[nodiscard]] std::int64_t rank() const { return static_cast<std::int64_t>(shape.size()); }
   /// `shape` without the batch axis.
   [[nodiscard]] Shape sample_shape() const;
+  /// Whether [spatial..., C] is a possible layout.
+  [[nodiscard]] bool has_channels() const { return batch_axis == 0 && shape.size() >= 3; }
+  /// [spatial..., C].
+  [[nodiscard]] Shape channels_last_shape() const;
+  /// The shape of a tensor with all axes in its own layout.
+  [[nodiscard]] Shape layer_shape() const { return channels_last ? channels_last_shape() : sample_shape(); }
+  /// The axis of `layer_shape` that is ONNX axis `axis`, which is not the batch.
+  [[nodiscard]] std::int64_t layer_axis(std::int64_t axis) const;
 };
 
 /// Constant, dynamic, or absent (an optional input that is not given).
@@ -52,12 +72,16 @@ struct Builder {
   nn::Graph graph;
   /// The file's batch extent; 1 when it is symbolic.
   std::int64_t batch = 1;
+  bool batch_is_fixed = false;
   std::set<std::string> names;
   /// Next number to try for a name that was taken, so that many equal names cost no search.
   std::map<std::string, std::uint64_t> next_number;
   /// Elements made and multiplications done by folding so far, bounded against hostile files.
   std::uint64_t folded_elements = 0;
   std::uint64_t folded_products = 0;
+  /// Tensors in ONNX order and the same with channels last, so that one Permute serves all readers.
+  std::map<nn::TensorId, nn::TensorId> channels_last_of;
+  std::map<nn::TensorId, nn::TensorId> channels_first_of;
 
   /// `wanted`, or `wanted` with a number, whichever is new.
   std::string unique_name(const std::string& wanted);
@@ -94,6 +118,8 @@ struct Call {
   Result<ConstantPtr> constant(std::size_t i, const std::string& what) const;
   /// A constant integer list at input i.
   Result<std::vector<std::int64_t>> integers(std::size_t i, const std::string& what) const;
+  /// The tensor of any element type at input i; refused when it is a constant.
+  Result<Dynamic> data(std::size_t i) const;
   /// The dynamic tensor at input i, with float elements.
   Result<Dynamic> dynamic_float(std::size_t i) const;
 
@@ -112,15 +138,25 @@ struct Call {
 
   /// Adds a layer whose output carries the name of output 0 when `main`, or of an intermediate value.
   Result<nn::TensorId> add(LayerDraft draft, bool main = true) const;
-  /// The tensor of `x` in the layer graph under a sample shape of equal elements; adds a Reshape when it differs.
+  /// `x` in ONNX order; adds a Permute when the elements lie otherwise.
+  Result<Dynamic> in_onnx_order(Dynamic x) const;
+  /// `x`, which has channels, as [spatial..., C].
+  Result<Dynamic> in_channels_last(Dynamic x) const;
+  /// The tensor of `x`, in ONNX order, under a sample shape of equal elements; adds a Reshape when it differs.
   Result<nn::TensorId> as_sample_shape(const Dynamic& x, const Shape& wanted) const;
-  /// `x` as a layer input whose last axis is ONNX axis `axis`: all axes after it must have extent one.
+  /// The tensor of `x` with exactly the axes of its layout.
+  Result<nn::TensorId> with_all_axes(const Dynamic& x) const;
+  /// `x` as a layer input whose last axis is ONNX axis `axis`: the channels of [batch, C, spatial...], or an axis with
+  /// nothing but extents of one after it.
   struct LastAxis {
+    Dynamic x;  ///< in the layout of `tensor`
     nn::TensorId tensor;
     Shape shape;  ///< in the layer graph
   };
   Result<LastAxis> with_last_axis(const Dynamic& x, std::int64_t axis, const std::string& what) const;
 
+  /// `x` in the layout in which a constant operand varies along the layer graph's last axis, if there is one.
+  Result<Dynamic> laid_out_for(const Constant& c, const Dynamic& x) const;
   /// A constant operand as a parameter that broadcasts to the tensor of `x` in the layer graph. Refused where it
   /// differs between samples of the batch or would stretch `x`.
   Result<nn::Parameter> operand(const Constant& c, const Dynamic& x) const;

@@ -196,13 +196,12 @@ const char* why_not(const NodeHead& node) {
   if (node.domain.rfind("finn.custom_op.fpgadataflow", 0) == 0) {
     return "these are hardware layers that FINN has built already; give the model from before that step";
   }
-  if (node.op_type == "Conv" || node.op_type == "ConvTranspose")
-    return "convolutional networks are not read from ONNX yet";
+  if (node.op_type == "ConvTranspose") return "no layer of Weft does this; use a nearest-neighbour Resize and a Conv";
   if (node.op_type == "If" || node.op_type == "Loop" || node.op_type == "Scan") {
     return "operators with graphs inside are not read; simplify the model before";
   }
-  if (node.op_type == "QuantizeLinear" || node.op_type == "DequantizeLinear") {
-    return "QCDQ models are not read yet; convert them to QONNX";
+  if (node.op_type.rfind("QLinear", 0) == 0 || node.op_type.find("Integer") != std::string::npos) {
+    return "models of integer operators are not read; export with QuantizeLinear and DequantizeLinear pairs";
   }
   return nullptr;
 }
@@ -299,6 +298,7 @@ Result<void> Importer::add_inputs() {
     batch = extent;
   }
   builder_.batch = batch.value_or(1);
+  builder_.batch_is_fixed = batch.has_value();
   for (const auto& port : source_.inputs()) {
     Dynamic x;
     x.shape = port.shape;
@@ -383,6 +383,14 @@ Result<void> Importer::run_node(std::size_t n) {
     WEFT_TRY(Value value, input_value(node.inputs[i], origin));
     call.inputs.push_back(std::move(value));
   }
+  for (std::size_t i = 0; i < given; ++i) {
+    if (!call.inputs[i].dynamic || !call.inputs[i].dynamic->pending) continue;
+    if (node.op_type == "Clip" || node.op_type == "DequantizeLinear") continue;
+    return call.fail(Kind::LayerUnsupported,
+                     fmt::format("`{}` holds the integers of a QuantizeLinear; only Clip and DequantizeLinear may "
+                                 "follow it",
+                                 node.inputs[i]));
+  }
   WEFT_TRY(Values results, row->handler(call));
   results.resize(std::max(results.size(), node.outputs.size()));
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
@@ -432,7 +440,23 @@ Result<nn::Graph> Importer::finish() {
       ok = false;
       continue;
     }
-    builder_.graph.outputs.push_back({name, value->dynamic->tensor});
+    if (value->dynamic->pending) {
+      ctx_.report(
+          Kind::LayerUnsupported, origin,
+          fmt::format("graph output `{}` holds the integers of a QuantizeLinear; add its DequantizeLinear", name));
+      ok = false;
+      continue;
+    }
+    const NodeHead head;
+    const Call call{.ctx = ctx_,
+                    .builder = builder_,
+                    .node = head,
+                    .layer_name = name,
+                    .origin = origin,
+                    .attributes = {},
+                    .inputs = {}};
+    WEFT_TRY(const Dynamic x, call.in_onnx_order(*value->dynamic));
+    builder_.graph.outputs.push_back({name, x.tensor});
   }
   if (!ok) return diag::failure;
   return std::move(builder_.graph);

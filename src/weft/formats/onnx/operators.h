@@ -50,7 +50,23 @@ Result<Values> sub(Call& call);
 Result<Values> mul(Call& call);
 Result<Values> div(Call& call);
 Result<Values> pow(Call& call);
+// ops_functions.cpp
 Result<Values> unary_constant(Call& call);
+Result<Values> abs(Call& call);
+Result<Values> neg(Call& call);
+Result<Values> reciprocal(Call& call);
+Result<Values> exp(Call& call);
+Result<Values> elu(Call& call);
+Result<Values> selu(Call& call);
+Result<Values> softplus(Call& call);
+Result<Values> softsign(Call& call);
+Result<Values> hard_sigmoid(Call& call);
+Result<Values> gelu(Call& call);
+Result<Values> swish(Call& call);
+Result<Values> thresholded_relu(Call& call);
+Result<Values> prelu(Call& call);
+Result<Values> max(Call& call);
+Result<Values> min(Call& call);
 Result<Values> relu(Call& call);
 Result<Values> leaky_relu(Call& call);
 Result<Values> sigmoid(Call& call);
@@ -80,10 +96,32 @@ Result<Values> constant(Call& call);
 Result<Values> constant_of_shape(Call& call);
 Result<Values> shape(Call& call);
 Result<Values> size(Call& call);
+Result<Values> expand(Call& call);
+// ops_select.cpp
 Result<Values> gather(Call& call);
 Result<Values> concat(Call& call);
 Result<Values> slice(Call& call);
-Result<Values> expand(Call& call);
+Result<Values> split(Call& call);
+// ops_spatial.cpp
+Result<Values> conv(Call& call);
+Result<Values> conv_channels_last(Call& call);
+Result<Values> max_pool(Call& call);
+Result<Values> max_pool_channels_last(Call& call);
+Result<Values> average_pool(Call& call);
+Result<Values> global_max_pool(Call& call);
+Result<Values> global_average_pool(Call& call);
+Result<Values> reduce_max(Call& call);
+Result<Values> reduce_mean(Call& call);
+// ops_resample.cpp
+Result<Values> pad(Call& call);
+Result<Values> upsample(Call& call);
+Result<Values> resize(Call& call);
+Result<Values> depth_to_space(Call& call);
+Result<Values> space_to_depth(Call& call);
+// ops_qcdq.cpp
+Result<Values> quantize_linear(Call& call);
+Result<Values> dequantize_linear(Call& call);
+Result<Values> clip_integers(Call& call);
 // ops_quantizers.cpp
 Result<Values> quant(Call& call);
 Result<Values> bipolar_quant(Call& call);

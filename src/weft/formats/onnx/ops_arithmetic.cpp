@@ -133,17 +133,25 @@ Result<Values> binary(Call& call, Binary op, const std::string& layer) {
     return Values{std::move(folded)};
   }
   if (call.inputs[0].dynamic && call.inputs[1].dynamic) {
-    WEFT_TRY(const Dynamic a, call.dynamic_float(0));
-    WEFT_TRY(const Dynamic b, call.dynamic_float(1));
+    WEFT_TRY(Dynamic a, call.dynamic_float(0));
+    WEFT_TRY(Dynamic b, call.dynamic_float(1));
     if (op == Binary::Pow) return call.fail(Kind::LayerUnsupported, "the exponent depends on the network's input");
-    if (a.shape != b.shape || a.batch_axis != b.batch_axis) {
-      return call.fail(Kind::LayerUnsupported,
-                       fmt::format("data tensors of shapes {} and {}; equal shapes are supported", to_string(a.shape),
-                                   to_string(b.shape)));
+    const auto to = tensor::broadcast(a.shape, b.shape);
+    const auto batch = static_cast<std::size_t>(a.batch_axis);
+    if (!to.ok || a.rank() != b.rank() || a.batch_axis != b.batch_axis || a.shape[batch] != b.shape[batch]) {
+      return call.fail(
+          Kind::LayerUnsupported,
+          fmt::format("data tensors of shapes {} and {}; shapes of equal rank that broadcast are supported",
+                      to_string(a.shape), to_string(b.shape)));
     }
-    WEFT_TRY(const nn::TensorId left, call.as_sample_shape(a, a.sample_shape()));
-    WEFT_TRY(const nn::TensorId right, call.as_sample_shape(b, b.sample_shape()));
-    WEFT_TRY(const nn::TensorId out, call.add({.op = layer, .inputs = {left, right}, .shape = a.sample_shape()}));
+    if (a.channels_last || b.channels_last) {
+      WEFT_TRY(a, call.in_channels_last(a));
+      WEFT_TRY(b, call.in_channels_last(b));
+    }
+    WEFT_TRY(const nn::TensorId left, call.with_all_axes(a));
+    WEFT_TRY(const nn::TensorId right, call.with_all_axes(b));
+    a.shape = to.shape;
+    WEFT_TRY(const nn::TensorId out, call.add({.op = layer, .inputs = {left, right}, .shape = a.layer_shape()}));
     return Values{Call::retarget(a, out)};
   }
   const bool constant_first = call.inputs[1].dynamic.has_value();
@@ -153,10 +161,14 @@ Result<Values> binary(Call& call, Binary op, const std::string& layer) {
   WEFT_TRY(Dynamic x, call.dynamic_float(at));
   const Constant& c = *call.inputs[1 - at].constant;
   // More axes than the data: ones in front of it.
+  if (x.shape.size() < c.shape.size()) {
+    WEFT_TRY(x, call.in_onnx_order(x));
+  }
   while (x.shape.size() < c.shape.size() && c.shape[c.shape.size() - x.shape.size() - 1] == 1) {
     x.shape.insert(x.shape.begin(), 1);
     ++x.batch_axis;
   }
+  WEFT_TRY(x, call.laid_out_for(c, x));
   WEFT_TRY(nn::Parameter parameter, call.operand(c, x));
   const Shape shape = call.builder.graph.at(x.tensor).shape;
   WEFT_TRY(const nn::TensorId out, call.add({.op = layer,
@@ -167,44 +179,6 @@ Result<Values> binary(Call& call, Binary op, const std::string& layer) {
   return Values{Call::retarget(x, out)};
 }
 
-template <class F>
-Result<Values> map_constant(const Call& call, const Constant& in, F function) {
-  if (!in.floating()) {
-    return call.fail(Kind::AttributeUnsupported, fmt::format("{} of {} is not supported", call.node.op_type,
-                                                             element_name(static_cast<std::int32_t>(in.element))));
-  }
-  WEFT_TRY_VOID(call.spend_elements(in.shape));
-  Constant out;
-  out.shape = in.shape;
-  out.element = in.element;
-  out.floats.reserve(in.floats.size());
-  for (const float value : in.floats) out.floats.push_back(function(value));
-  return Values{std::move(out)};
-}
-
-/// A function of single numbers: computed on constants, an Activation on data.
-template <class F>
-Result<Values> function(Call& call, quantizers::Spec spec, F reference) {
-  if (!call.has_input(0)) return call.fail(Kind::ModelMalformed, "the input is missing");
-  if (call.inputs[0].constant) return map_constant(call, *call.inputs[0].constant, reference);
-  WEFT_TRY(const Dynamic x, call.dynamic_float(0));
-  WEFT_TRY(const nn::TensorId out, call.add({.op = "Activation",
-                                             .inputs = {x.tensor},
-                                             .functions = {{"activation", std::move(spec)}},
-                                             .shape = call.builder.graph.at(x.tensor).shape}));
-  return Values{Call::retarget(x, out)};
-}
-
-/// A bound of Clip: an attribute before opset 11, an input since.
-Result<float> clip_bound(const Call& call, const std::string& name, std::size_t index, float fallback) {
-  if (call.has_attribute(name)) return call.get_float(name, fallback);
-  if (!call.has_input(index)) return fallback;
-  WEFT_TRY(const ConstantPtr bound, call.constant(index, fmt::format("the bound `{}`", name)));
-  if (bound->size() != 1)
-    return call.fail(Kind::ShapeMismatch, fmt::format("the bound `{}` is no single number", name));
-  return as_floats(*bound).front();
-}
-
 }  // namespace
 
 Result<Values> add(Call& call) { return binary(call, Binary::Add, "Add"); }
@@ -212,67 +186,5 @@ Result<Values> sub(Call& call) { return binary(call, Binary::Sub, "Sub"); }
 Result<Values> mul(Call& call) { return binary(call, Binary::Mul, "Mul"); }
 Result<Values> div(Call& call) { return binary(call, Binary::Div, "Div"); }
 Result<Values> pow(Call& call) { return binary(call, Binary::Pow, "Pow"); }
-
-Result<Values> unary_constant(Call& call) {
-  WEFT_TRY(const ConstantPtr in, call.constant(0, "the input"));
-  const std::string& op = call.node.op_type;
-  if (!in->floating() && (op == "Neg" || op == "Abs")) {
-    Constant out = with_shape(*in, in->shape);
-    for (auto& value : out.ints) {
-      const bool flip = op == "Neg" || value < 0;
-      if (flip && (value == std::numeric_limits<std::int64_t>::min() || -value > integer_limits(in->element).hi ||
-                   -value < integer_limits(in->element).lo)) {
-        return call.fail(Kind::ModelMalformed, fmt::format("{} of {} overflows", op, value));
-      }
-      if (flip) value = -value;
-    }
-    return Values{std::move(out)};
-  }
-  const auto rounded = [&](double (*function)(double)) {
-    return map_constant(call, *in, [&](float x) { return static_cast<float>(function(static_cast<double>(x))); });
-  };
-  if (op == "Abs") return rounded([](double x) { return std::fabs(x); });
-  if (op == "Ceil") return rounded([](double x) { return std::ceil(x); });
-  if (op == "Exp") return rounded([](double x) { return std::exp(x); });
-  if (op == "Floor") return rounded([](double x) { return std::floor(x); });
-  if (op == "Log") return rounded([](double x) { return std::log(x); });
-  if (op == "Neg") return rounded([](double x) { return -x; });
-  if (op == "Reciprocal") return rounded([](double x) { return 1.0 / x; });
-  if (op == "Round") return rounded([](double x) { return std::nearbyint(x); });
-  WEFT_CHECK(op == "Sqrt", "operator without function");
-  return rounded([](double x) { return std::sqrt(x); });
-}
-
-Result<Values> relu(Call& call) {
-  quantizers::Spec spec{"relu", {{"max_value", std::string("none")}, {"negative_slope", 0.0}, {"threshold", 0.0}}};
-  return function(call, std::move(spec), [](float x) { return x > 0 ? x : 0.0F; });
-}
-
-Result<Values> leaky_relu(Call& call) {
-  WEFT_TRY(const float alpha, call.get_float("alpha", 0.01F));
-  quantizers::Spec spec{"leaky_relu", {{"alpha", static_cast<double>(alpha)}}};
-  return function(call, std::move(spec), [alpha](float x) { return x >= 0 ? x : alpha * x; });
-}
-
-Result<Values> sigmoid(Call& call) {
-  return function(call, {"sigmoid", {}},
-                  [](float x) { return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x)))); });
-}
-
-Result<Values> tanh(Call& call) {
-  return function(call, {"tanh", {}}, [](float x) { return static_cast<float>(std::tanh(static_cast<double>(x))); });
-}
-
-Result<Values> sign(Call& call) {
-  return function(call, {"sign", {}}, [](float x) { return x > 0 ? 1.0F : (x < 0 ? -1.0F : 0.0F); });
-}
-
-Result<Values> clip(Call& call) {
-  WEFT_TRY(const float lo, clip_bound(call, "min", 1, std::numeric_limits<float>::lowest()));
-  WEFT_TRY(const float hi, clip_bound(call, "max", 2, std::numeric_limits<float>::max()));
-  if (std::isnan(lo) || std::isnan(hi)) return call.fail(Kind::ModelMalformed, "a bound is NaN");
-  quantizers::Spec spec{"clip", {{"min", static_cast<double>(lo)}, {"max", static_cast<double>(hi)}}};
-  return function(call, std::move(spec), [lo, hi](float x) { return std::min(hi, std::max(lo, x)); });
-}
 
 }  // namespace weft::formats::onnx::ops

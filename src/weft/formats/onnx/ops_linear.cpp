@@ -125,7 +125,8 @@ Result<Values> matmul(Call& call) {
   if (call.inputs[1].dynamic) {
     return call.fail(Kind::LayerUnsupported, "both operands depend on the network's input; one must be a constant");
   }
-  WEFT_TRY(const Dynamic x, call.dynamic_float(0));
+  WEFT_TRY(Dynamic x, call.dynamic_float(0));
+  WEFT_TRY(x, call.in_onnx_order(x));
   const Constant& given = *call.inputs[1].constant;
   if (given.shape.empty()) return call.fail(Kind::ShapeMismatch, "the right operand is a single number");
   Shape shape = given.shape;

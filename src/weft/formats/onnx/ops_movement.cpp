@@ -31,12 +31,27 @@ Result<Values> constant_view(const Call& call, Shape shape) {
   return Values{with_shape(*call.inputs[0].constant, std::move(shape))};
 }
 
+/// A tensor with channels last that has the elements of `x` in their order.
+Result<Values> in_layout(const Call& call, Dynamic x) {
+  const Shape wanted = x.channels_last_shape();
+  const bool same = call.builder.graph.at(x.tensor).shape == wanted;
+  LayerDraft draft{.op = same ? "Identity" : "Reshape", .inputs = {x.tensor}, .shape = wanted};
+  if (!same) draft.attributes = {{"shape", wanted}};
+  WEFT_TRY(x.tensor, call.add(std::move(draft)));
+  return Values{std::move(x)};
+}
+
 /// Data under another ONNX shape with the same order of elements. Axes of extent one come and go without a Reshape
 /// unless they would pile up.
-Result<Values> regroup(const Call& call, const Dynamic& x, Shape shape, std::int64_t batch_axis) {
+Result<Values> regroup(const Call& call, Dynamic x, Shape shape, std::int64_t batch_axis) {
+  const bool same_channels = batch_axis == 0 && shape.size() >= 3 && shape[1] == x.shape[1];
+  if (x.channels_last && !same_channels) {
+    WEFT_TRY(x, call.in_onnx_order(x));
+  }
   Dynamic out = x;
   out.shape = std::move(shape);
   out.batch_axis = batch_axis;
+  if (x.channels_last) return in_layout(call, std::move(out));
   const Shape wanted = out.sample_shape();
   const Shape have = call.builder.graph.at(x.tensor).shape;
   const bool same_order = without_ones(wanted) == without_ones(have);
@@ -221,7 +236,9 @@ Result<Values> flatten(Call& call) {
   if (axis != rank) {
     WEFT_TRY(axis, call.axis(axis, rank));
   }
-  if (call.inputs[0].dynamic && axis <= call.inputs[0].dynamic->batch_axis) {
+  // Old writers flatten the one sample of the file at axis 0, which leaves an axis of one in front as well.
+  const bool one_sample = axis == 0 && call.builder.batch_is_fixed && call.builder.batch == 1;
+  if (call.inputs[0].dynamic && axis <= call.inputs[0].dynamic->batch_axis && !one_sample) {
     return call.fail(Kind::LayerUnsupported,
                      fmt::format("flattening {} at axis {} merges the samples of a batch", to_string(from), axis));
   }
@@ -319,29 +336,50 @@ Result<Values> transpose(Call& call) {
     return Values{onnx::transpose(*call.inputs[0].constant, permutation)};
   }
   const Dynamic& x = *call.inputs[0].dynamic;
-  Shape shape;
-  std::int64_t batch = 0;
-  std::vector<std::int64_t> sample;  // the permutation without the batch
-  std::vector<std::int64_t> moving;  // the source axes that matter, in their new order
+  Dynamic out = x;
+  out.channels_last = false;
+  std::vector<std::int64_t> new_axis(from.size());  // of every axis of x
   for (std::size_t d = 0; d < permutation.size(); ++d) {
     const auto source = permutation[d];
-    shape.push_back(from[static_cast<std::size_t>(source)]);
-    if (source == x.batch_axis) {
-      batch = static_cast<std::int64_t>(d);
-      continue;
-    }
-    sample.push_back(source > x.batch_axis ? source - 1 : source);
-    if (shape.back() != 1) moving.push_back(source);
+    new_axis[static_cast<std::size_t>(source)] = static_cast<std::int64_t>(d);
+    out.shape[d] = from[static_cast<std::size_t>(source)];
   }
-  if (std::is_sorted(moving.begin(), moving.end())) return regroup(call, x, std::move(shape), batch);
-  WEFT_TRY(const nn::TensorId in, call.as_sample_shape(x, x.sample_shape()));
-  Dynamic out = x;
-  out.shape = std::move(shape);
-  out.batch_axis = batch;
+  out.batch_axis = new_axis[static_cast<std::size_t>(x.batch_axis)];
+  // The axes of x's tensor in their order, and the new names of those that matter.
+  std::vector<std::int64_t> have;
+  for (std::int64_t d = 0; d < x.rank(); ++d) {
+    if (d != x.batch_axis) have.push_back(d);
+  }
+  if (x.channels_last) std::rotate(have.begin(), have.begin() + 1, have.end());
+  const auto that_matter = [&](std::vector<std::int64_t> axes) {
+    std::erase_if(axes, [&](auto d) { return out.shape[static_cast<std::size_t>(d)] == 1; });
+    return axes;
+  };
+  std::vector<std::int64_t> named;
+  for (const auto d : have) named.push_back(new_axis[static_cast<std::size_t>(d)]);
+  named = that_matter(std::move(named));
+  if (std::is_sorted(named.begin(), named.end())) {
+    Dynamic same = x;
+    same.channels_last = false;
+    return regroup(call, std::move(same), out.shape, out.batch_axis);
+  }
+  if (out.has_channels()) {
+    std::vector<std::int64_t> last;
+    for (std::int64_t d = 2; d < out.rank(); ++d) last.push_back(d);
+    last.push_back(1);
+    if (named == that_matter(std::move(last))) {
+      out.channels_last = true;
+      return in_layout(call, std::move(out));
+    }
+  }
+  std::vector<std::int64_t> moves;
+  for (const auto source : permutation) {
+    if (source != x.batch_axis) moves.push_back(std::find(have.begin(), have.end(), source) - have.begin());
+  }
+  WEFT_TRY(const nn::TensorId in, call.with_all_axes(x));
   WEFT_TRY(
       out.tensor,
-      call.add(
-          {.op = "Permute", .attributes = {{"permutation", sample}}, .inputs = {in}, .shape = out.sample_shape()}));
+      call.add({.op = "Permute", .attributes = {{"permutation", moves}}, .inputs = {in}, .shape = out.sample_shape()}));
   return Values{std::move(out)};
 }
 

@@ -95,7 +95,7 @@ Result<Values> normalize(const Call& call, const BatchNorm& bn, const Dynamic& x
   draft.parameters.emplace("mean", to_parameter(with_shape(*bn.mean, vector)));
   draft.parameters.emplace("variance", to_parameter(with_shape(*bn.variance, vector)));
   WEFT_TRY(const nn::TensorId out, call.add(std::move(draft)));
-  return Values{Call::retarget(x, out)};
+  return Values{Call::retarget(view.x, out)};
 }
 
 Result<Values> fold_softmax(const Call& call, const Constant& x, const Split& split) {
@@ -165,10 +165,12 @@ Result<Values> largest_layer(const Call& call, const Dynamic& x, std::int64_t ax
                                                 .attributes = {{"k", k}, {"keepdims", keepdims}},
                                                 .inputs = {view.tensor},
                                                 .shape = std::move(shape)}));
-  Dynamic out = Call::retarget(x, tensor);
+  Dynamic out = Call::retarget(view.x, tensor);
   out.element = Element::Int64;
   out.shape[static_cast<std::size_t>(axis)] = k;
   if (!keepdims) {
+    // What is left lies in ONNX order: the channels are gone, or they were not last.
+    out.channels_last = false;
     out.shape.erase(out.shape.begin() + static_cast<std::ptrdiff_t>(axis));
     if (out.batch_axis > axis) --out.batch_axis;
   }
@@ -203,13 +205,10 @@ Result<Values> batch_normalization(Call& call) {
     return call.fail(Kind::LayerUnsupported, "the normalization runs along the batch; transpose its input back");
   }
   WEFT_TRY(const std::int64_t spatial, call.get_int("spatial", 1));
-  for (std::size_t d = 2; d < x.shape.size(); ++d) {
-    if (x.shape[d] == 1) continue;
-    return call.fail(
-        Kind::LayerUnsupported,
-        fmt::format("batch normalization {}of data of shape {}: convolutional networks in channels-first order are "
-                    "not read yet; [N,C] and [N,C,1...] are",
-                    spatial == 0 ? "per element " : "", to_string(x.shape)));
+  if (spatial == 0 && std::any_of(x.shape.begin() + 2, x.shape.end(), [](auto e) { return e != 1; })) {
+    return call.fail(Kind::AttributeUnsupported,
+                     fmt::format("`spatial` is 0: data of shape {} is normalized per element; per channel is supported",
+                                 to_string(x.shape)));
   }
   return normalize(call, bn, x, 1);
 }
@@ -240,7 +239,7 @@ Result<Values> softmax(Call& call) {
     }
     return fold_softmax(call, *call.inputs[0].constant, split);
   }
-  WEFT_TRY(const Dynamic x, call.dynamic_float(0));
+  WEFT_TRY(Dynamic x, call.dynamic_float(0));
   if (flattens && axis <= x.batch_axis) {
     return call.fail(Kind::LayerUnsupported,
                      fmt::format("before opset 13, softmax at axis {} runs over all samples of a batch", axis));
@@ -252,8 +251,9 @@ Result<Values> softmax(Call& call) {
   if (!flattens) {
     WEFT_TRY(const Call::LastAxis view, call.with_last_axis(x, axis, "softmax"));
     WEFT_TRY(const nn::TensorId out, add(view.tensor, view.shape, true));
-    return Values{Call::retarget(x, out)};
+    return Values{Call::retarget(view.x, out)};
   }
+  WEFT_TRY(x, call.in_onnx_order(x));
   // Before opset 13, everything from `axis` on is one row.
   Shape row(x.shape.begin(), x.shape.begin() + axis);
   row.erase(row.begin() + static_cast<std::ptrdiff_t>(x.batch_axis));

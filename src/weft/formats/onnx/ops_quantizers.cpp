@@ -104,7 +104,7 @@ Result<Values> quantize_constant(const Call& call, const Constant& x, const Cons
 
 /// An Activation whose parameters vary along `axis` of x, if given.
 Result<Values> activation(const Call& call, const Dynamic& x, std::optional<std::int64_t> axis, quantizers::Spec spec) {
-  Call::LastAxis view{x.tensor, call.builder.graph.at(x.tensor).shape};
+  Call::LastAxis view{x, x.tensor, call.builder.graph.at(x.tensor).shape};
   if (axis) {
     WEFT_TRY(view, call.with_last_axis(x, *axis, "the quantizer"));
   }
@@ -112,7 +112,7 @@ Result<Values> activation(const Call& call, const Dynamic& x, std::optional<std:
                                              .inputs = {view.tensor},
                                              .functions = {{"activation", std::move(spec)}},
                                              .shape = view.shape}));
-  return Values{Call::retarget(x, out)};
+  return Values{Call::retarget(view.x, out)};
 }
 
 Result<QuantForm> read_form(const Call& call) {
