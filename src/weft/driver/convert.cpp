@@ -72,7 +72,7 @@ Json certificate_json(const Session& session) {
   Json rows = Json::array();
   for (const auto& c : session.certificate) {
     Json stats = Json::object();
-    if (c.bound > 0.0) stats["codes_at_risk"] = c.codes_at_risk;
+    if (c.bound > 0.0 || c.codes_at_risk > 0) stats["codes_at_risk"] = c.codes_at_risk;
     rows.push_back({{"layer", c.layer},
                     {"op", c.op},
                     {"word", layers::to_string(c.word)},

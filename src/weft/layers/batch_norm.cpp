@@ -7,6 +7,7 @@
 // mean and variance, and `inverse` to inv.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "weft/layers/layer_rows.h"
@@ -73,8 +74,26 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
   return {};
 }
 
+/// A quantized parameter at a decision point of its quantizer may be another power of two in the framework.
+Result<void> certify_parameters(const nn::Node& node, Recipe& recipe, Context& ctx) {
+  for (const auto& [role, parameter] : node.parameters) {
+    if (!parameter.quantizer) continue;
+    WEFT_TRY(const auto function, quantizers::make(*parameter.quantizer, node.origin, ctx));
+    WEFT_TRY(const FloatTensor ours, parameter_values(node, role, ctx));
+    const auto uncertainty = kernel_uncertainty(*function, parameter.values, ours, node.origin);
+    const auto count = std::count_if(uncertainty.begin(), uncertainty.end(), [](float u) { return u > 0.0F; });
+    if (count > 0)
+      recipe.weaken(
+          node, Word::FloatOrder,
+          fmt::format("{} of {} values of `{}` lie where the last places of the framework's own kernels decide", count,
+                      uncertainty.size(), role));
+  }
+  return {};
+}
+
 Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   WEFT_TRY(const auto steps, steps_of(node, ctx));
+  WEFT_TRY_VOID(certify_parameters(node, recipe, ctx));
   if (get_string(node.attributes, "form", "keras") == "onnx") return lower_steps(node, recipe, steps);
   WEFT_TRY(const auto down, steps_of(node, ctx, -kRsqrtUlps));
   WEFT_TRY(const auto up, steps_of(node, ctx, kRsqrtUlps));

@@ -9,8 +9,25 @@
 #include "weft/fixed/quantize.h"
 #include "weft/layers/recipe.h"
 #include "weft/layers/scaled_float.h"
+#include "weft/layers/steps.h"
 
 namespace weft::layers {
+
+std::vector<float> kernel_uncertainty(const quantizers::Function& function, const FloatTensor& values,
+                                      const FloatTensor& ours, const Origin& origin) {
+  std::vector<float> out(ours.data.size(), 0.0F);
+  for (const int ulps : {-quantizers::kKernelUlps, quantizers::kKernelUlps}) {
+    const auto moved = function.with_kernels_moved(ulps);
+    if (!moved) break;
+    diag::Engine quiet;  // what there is to say was said for the parameter itself
+    Context silent{quiet};
+    const auto other = moved->quantize(values, origin, silent);
+    if (!other) continue;
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = std::max(out[i], std::fabs(other->values.data[i] - ours.data[i]));
+  }
+  return out;
+}
 
 std::uint64_t Recipe::codes_at_risk(const Symbol& symbol, const quantizers::Function& function,
                                     const std::vector<fixed::StepFunction>& functions) const {

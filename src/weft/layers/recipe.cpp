@@ -9,6 +9,7 @@
 
 #include "weft/fixed/quantize.h"
 #include "weft/layers/float_run.h"
+#include "weft/layers/steps.h"
 
 namespace weft::layers {
 namespace {
@@ -126,21 +127,8 @@ Result<IntegerParameter> Recipe::integer_parameter(const nn::Node& node, const s
     WEFT_TRY(const auto function, quantizers::make(*parameter.quantizer, node.origin, ctx_));
     WEFT_TRY(auto q, function->quantize(parameter.values, node.origin, ctx_));
     IntegerParameter out{std::move(q.values), std::move(q.codes), std::move(q.scale), false, {}};
-    std::vector<float> uncertainty(out.values.data.size(), 0.0F);
-    std::size_t uncertain = 0;
-    for (const int ulps : {-quantizers::kKernelUlps, quantizers::kKernelUlps}) {
-      const auto moved = function->with_kernels_moved(ulps);
-      if (!moved) break;
-      diag::Engine quiet;  // what there is to say was said for the parameter itself
-      Context silent{quiet};
-      const auto other = moved->quantize(parameter.values, node.origin, silent);
-      if (!other) continue;
-      for (std::size_t i = 0; i < uncertainty.size(); ++i) {
-        const float difference = std::fabs(other->values.data[i] - out.values.data[i]);
-        if (difference > 0.0F && uncertainty[i] == 0.0F) ++uncertain;
-        uncertainty[i] = std::max(uncertainty[i], difference);
-      }
-    }
+    auto uncertainty = kernel_uncertainty(*function, parameter.values, out.values, node.origin);
+    const auto uncertain = std::count_if(uncertainty.begin(), uncertainty.end(), [](float u) { return u > 0.0F; });
     if (uncertain > 0) {
       weaken(node, Word::Exact,
              fmt::format("{} of {} values of `{}` depend on the last places of the framework's own kernels", uncertain,

@@ -14,6 +14,11 @@ void evaluate_steps(const std::vector<exact::ReadoutStep>& steps, std::vector<fl
 /// Pushes the steps on the node's input and sets the output.
 Result<void> lower_steps(const nn::Node& node, Recipe& recipe, const std::vector<exact::ReadoutStep>& steps);
 
+/// Largest difference per element that the framework's kernels could make to `ours`, the quantized `values`; all 0 when
+/// only IEEE operations take part.
+std::vector<float> kernel_uncertainty(const quantizers::Function& function, const FloatTensor& values,
+                                      const FloatTensor& ours, const Origin& origin);
+
 /// A parameter as operands of a step: all axes but the last must have extent 1; collapsed to one number when all are
 /// equal.
 Result<std::vector<float>> channel_operands(const nn::Node& node, const FloatTensor& values, Context& ctx);

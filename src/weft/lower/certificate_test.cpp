@@ -121,6 +121,21 @@ TEST(Certificate, NotesWhatAnotherRsqrtCouldChange) {
   EXPECT_EQ(notes(with_form("onnx").at("bn")).find("rsqrt"), std::string::npos);
 }
 
+TEST(Certificate, ParametersOfABatchNormalizationAtTheirDecisionPoints) {
+  const auto with_variance = [](float variance) {
+    Chain chain(1);
+    auto& bn = chain.add("BatchNorm", "bn");
+    bn.attributes = {{"epsilon", 0.001}, {"form", std::string("keras")}};
+    bn.parameters["mean"].values = FloatTensor({1}, {0.25F});
+    bn.parameters["variance"].values = FloatTensor({1}, {variance});
+    bn.parameters["variance"].quantizer = chain.parse("quantized_relu_po2(6,quadratic_approximation=True)");
+    return chain.activation("q", "quantized_bits(8,2)").certify("fixed<8,4>").at("bn");
+  };
+  // log2(sqrt(0.5)) = -1/2 lies between the powers 0 and -1.
+  EXPECT_EQ(with_variance(0.5F).word, layers::Word::FloatOrder);
+  EXPECT_EQ(with_variance(0.9F).word, layers::Word::Exact);
+}
+
 TEST(Certificate, ScalesFromTheWeightsCarryTheFrameworksSums) {
   const auto with = [](const std::string& quantizer) {
     Chain chain(3);
