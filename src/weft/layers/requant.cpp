@@ -111,6 +111,19 @@ std::vector<Int> turning_codes(const std::vector<Step>& steps, const quantizers:
   return turns;
 }
 
+/// The grid of these codes: of what a ReLU by itself was applied to, which keeps it though its range does not say so.
+int step_of(const exact::Graph& graph, const exact::Value& value, std::size_t e, std::size_t count) {
+  const int own = channel_range(value, e, count).step_log2;
+  const auto* requant = std::get_if<exact::Requant>(&value.primitive);
+  if (requant == nullptr || requant->functions.size() != 1) return own;
+  const auto* relu = std::get_if<fixed::ShiftRound>(&requant->functions[0]);
+  const fixed::Range before = channel_range(graph.at(requant->x), e, count);
+  if (relu == nullptr || relu->shift != 0 || relu->overflow != fixed::Overflow::Sat || relu->lo != 0 ||
+      relu->hi < before.hi)
+    return own;
+  return std::max(own, before.step_log2);
+}
+
 /// The shift form, when the chain is nothing but an exact real number, perhaps a ReLU, and a plain cast.
 std::optional<fixed::ShiftRound> shift_form(const Rational& scale, const std::vector<Step>& steps,
                                             const fixed::FixedType& type) {
@@ -172,8 +185,8 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
         up[e] = -type->frac_bits() - *finest;
         const double largest =
             fixed::to_double(x.scale.at(c) * fixed::rational_from_int(std::max(range.hi, -range.lo)));
-        rounds_besides =
-            rounds_besides || !function.cast_is_exact(largest, *fixed::log2_exact(x.scale.at(c)) + range.step_log2, e);
+        const int grid = *fixed::log2_exact(x.scale.at(c)) + step_of(graph_, x, e, count);
+        rounds_besides = rounds_besides || !function.cast_is_exact(largest, grid, e);
         continue;
       }
     }
@@ -235,6 +248,15 @@ Result<std::optional<Symbol>> Recipe::before_wrap(const nn::Node& node, const Sy
   if (dyadic && symbol.pending.size() == 1 && is_plain_relu(symbol.pending[0])) {
     WEFT_TRY(Symbol positive, relu_alone(node, symbol));
     return std::optional<Symbol>(std::move(positive));
+  }
+  // Steps that only scale by powers of two leave the codes as they are.
+  if (const auto folded = symbol.pending.empty() ? std::nullopt : fold_affine(node, symbol);
+      folded && folded->offset == 0 && fixed::log2_exact(value(folded->value).scale.at(0))) {
+    Symbol scaled = symbol;
+    scaled.value = folded->value;
+    scaled.pending.clear();
+    scaled.moved.reset();
+    return std::optional<Symbol>(std::move(scaled));
   }
   WEFT_TRY(Symbol rounded, requant(node, symbol, unwrapped, chosen));
   return std::optional<Symbol>(std::move(rounded));

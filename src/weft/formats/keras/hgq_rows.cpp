@@ -18,6 +18,9 @@ namespace {
 
 using Keys = std::vector<std::string_view>;
 
+/// As quantizers::hgq_fixed has it.
+constexpr double kMaxBits = 64.0;
+
 Keys joined(Keys a, const Keys& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
@@ -104,16 +107,28 @@ std::optional<quantizers::Spec> make_fixed(LayerImport& in, const Widths& w, con
     for (std::size_t a = 0; a + 1 < shape.size(); ++a) per_element = per_element || shape[a] != 1;
     shapes.push_back(std::move(shape));
   }
-  std::size_t next = 0;
-  for (const auto& [key, widths] : {std::pair{"k", &w.k}, {"i", &w.i}, {"f", &w.f}}) {
-    auto values = expand(in, *widths, shapes[next++], target, per_element);
+  std::vector<std::vector<double>> lists;
+  for (const auto* widths : {&w.k, &w.i, &w.f}) {
+    auto values = expand(in, *widths, shapes[lists.size()], target, per_element);
     if (!values) return std::nullopt;
-    if (std::any_of(values->begin(), values->end(), [](double v) { return !(std::fabs(v) <= 64.0); })) {
-      in.config.fail(Kind::QuantizerUnsupported, "a quantizer has more than 64 integer or fraction bits");
+    lists.push_back(std::move(*values));
+  }
+  for (std::size_t e = 0; e < lists[0].size(); ++e) {
+    // What training has taken away has no meaning in its widths, which may be anything.
+    if (overflow != "NONE" && lists[0][e] + lists[1][e] + lists[2][e] <= 0.0)
+      lists[0][e] = lists[1][e] = lists[2][e] = 0.0;
+    for (const auto& list : lists) {
+      if (std::fabs(list[e]) <= kMaxBits) continue;
+      in.config.fail(Kind::QuantizerUnsupported,
+                     fmt::format("a quantizer has {} integer or fraction bits; {} are supported", list[e], kMaxBits));
       return std::nullopt;
     }
-    if (std::all_of(values->begin(), values->end(), [&](double v) { return v == values->front(); })) values->resize(1);
-    parameters[key] = std::move(*values);
+  }
+  std::size_t next = 0;
+  for (const char* key : {"k", "i", "f"}) {
+    auto& values = lists[next++];
+    if (std::all_of(values.begin(), values.end(), [&](double v) { return v == values.front(); })) values.resize(1);
+    parameters[key] = std::move(values);
   }
   return make_spec("hgq_fixed", parameters);
 }
@@ -185,7 +200,7 @@ std::optional<quantizers::Spec> read_hgq(LayerImport& in, std::string_view key, 
     overflow = "NONE";
     // The integer bits have no effect then, however large they are; a rounding of 64 bits leaves nothing.
     std::fill(i->data.begin(), i->data.end(), 0.0F);
-    for (auto& v : f->data) v = std::max(v, -64.0F);
+    for (auto& v : f->data) v = std::max(v, static_cast<float>(-kMaxBits));
   }
   return make_fixed(in, {std::move(*k), std::move(*i), std::move(*f)}, target, batch, rounding, overflow);
 }
@@ -230,6 +245,7 @@ struct Product {
   std::int64_t n_in = -1;
   std::int64_t n_out = -1;
   Shape kernel_shape;                  ///< as in the file
+  Shape bias_shape;                    ///< as in the file: an extent of 1 for every output axis behind its own
   std::vector<std::int64_t> to_front;  ///< permutation of the input that brings the contracted axis last; or empty
   std::vector<std::int64_t> back;      ///< the output's; or empty
   bool drop_last = false;              ///< the kernel has no output axis
@@ -303,6 +319,8 @@ std::optional<Product> read_equation(LayerImport& in) {
     out.n_out = 1;
     out.kernel_shape = {out.n_in};
   }
+  if (has_output) out.bias_shape.assign(y.size() - y.find(w[1]), 1);
+  if (has_output) out.bias_shape[0] = out.n_out;
   const auto bias = in.config.text("bias_axes", "");
   if (!bias.empty() && (!has_output || bias != w.substr(1))) {
     in.config.fail(Kind::AttributeUnsupported,
@@ -327,6 +345,7 @@ std::optional<Product> read_units(LayerImport& in) {
   out.n_in = in.input()->back();
   out.n_out = units;
   out.kernel_shape = {out.n_in, out.n_out};
+  out.bias_shape = {out.n_out};
   return out;
 }
 
@@ -378,7 +397,7 @@ void import_product(LayerImport& in, const std::optional<Product>& product, Norm
   const auto channels = form == Normalize::Inputs ? product->n_in : product->n_out;
   auto kernel = read_own(in, "kernel", order, product->kernel_shape);
   std::optional<FloatTensor> bias;
-  if (has_bias) bias = read_own(in, "bias", order, {product->n_out});
+  if (has_bias) bias = read_own(in, "bias", order, product->bias_shape);
   if (normalized && kernel && bias) {
     const auto gamma = has_gamma ? read_own(in, gamma_name, order, {channels}) : FloatTensor({0});
     const auto mean = read_own(in, "moving_mean", order, {channels});
@@ -389,12 +408,15 @@ void import_product(LayerImport& in, const std::optional<Product>& product, Norm
   }
   auto kernel_quantizer = read_hgq(in, "kq_conf", "kq", product->kernel_shape, false);
   std::optional<quantizers::Spec> bias_quantizer;
-  if (has_bias) bias_quantizer = read_hgq(in, "bq_conf", "bq", {product->n_out}, false);
+  if (has_bias) bias_quantizer = read_hgq(in, "bq_conf", "bq", product->bias_shape, false);
   if (kernel) {
     kernel->shape = {product->n_in, product->n_out};
     in.node.parameters["kernel"] = {std::move(*kernel), std::move(kernel_quantizer), {}};
   }
-  if (bias) in.node.parameters["bias"] = {std::move(*bias), std::move(bias_quantizer), {}};
+  if (bias) {
+    bias->shape = {product->n_out};
+    in.node.parameters["bias"] = {std::move(*bias), std::move(bias_quantizer), {}};
+  }
 
   Shape shape = *in.input();
   if (!product->to_front.empty()) {
@@ -421,6 +443,79 @@ void import_product(LayerImport& in, const std::optional<Product>& product, Norm
     shape = std::move(moved);
   }
   in.output = shape;
+  add_output_quantizer(in);
+}
+
+/// Sum over axes, times a power of two.
+void import_sum(LayerImport& in) {
+  const double scale = in.config.number("scale", 1.0);
+  int exponent = 0;
+  if (!(scale > 0.0) || std::frexp(scale, &exponent) != 0.5 || std::fabs(exponent) > 100) {
+    in.config.fail(Kind::AttributeUnsupported, fmt::format("`scale` is {}, no power of two", scale));
+  }
+  add_input_quantizer(in);
+  if (!in.input() || !in.config.ok()) return;
+  const auto rank = static_cast<std::int64_t>(in.input()->size());
+  auto axes = in.config.find("axes") == nullptr ? std::vector<std::int64_t>{-1} : in.config.integers("axes");
+  for (auto& axis : axes) {
+    axis = axis < 0 ? axis + rank : axis - 1;  // Keras counts the batch
+    if (axis < 0 || axis >= rank) {
+      return in.config.fail(Kind::AttributeUnsupported, "`axes` has the batch or no axis of the input");
+    }
+  }
+  std::sort(axes.begin(), axes.end());
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end()) {
+    return in.config.fail(Kind::ModelMalformed, "an axis is given twice");
+  }
+  const bool keepdims = in.config.flag("keepdims", false);
+  in.node.attributes["axes"] = axes;
+  in.node.attributes["keepdims"] = keepdims;
+  Shape shape = *in.input();
+  for (auto it = axes.rbegin(); it != axes.rend(); ++it) {
+    if (keepdims)
+      shape[static_cast<std::size_t>(*it)] = 1;
+    else
+      shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(*it));
+  }
+  if (scale != 1.0) {
+    continue_with(in, "Mul", "_sum").parameters["constant"].values = FloatTensor({}, {static_cast<float>(scale)});
+  }
+  in.output = shape;
+  add_output_quantizer(in);
+}
+
+/// Each input has a quantizer of its own.
+void import_add(LayerImport& in) {
+  for (const auto& input : in.inputs)
+    if (!input) return;
+  const auto both = tensor::broadcast(*in.inputs[0], *in.inputs[1]);
+  if (!both.ok) {
+    return in.config.fail(Kind::ShapeMismatch,
+                          fmt::format("inputs of shapes {} and {} do not fit together", weft::to_string(*in.inputs[0]),
+                                      weft::to_string(*in.inputs[1])));
+  }
+  in.output = both.shape;
+  if (in.config.flag("enable_iq", true)) {
+    const auto* confs = in.config.find("iq_confs");
+    const bool list = confs != nullptr && confs->is_array();
+    if (list && confs->size() != in.inputs.size()) {
+      return in.config.fail(Kind::ModelMalformed, "`iq_confs` does not fit the number of inputs");
+    }
+    for (std::size_t i = 0; i < in.inputs.size(); ++i) {
+      const std::string numbered = i == 0 ? "quantizer" : fmt::format("quantizer_{}", i);
+      const auto path = "iq/quantizers/" + numbered;
+      const bool by_name = in.variables && in.variables->count(fmt::format("iq{}/k", i)) != 0;
+      auto spec = read_hgq(in, "iq_confs", by_name ? fmt::format("iq{}", i) : path, *in.inputs[i], true,
+                           confs == nullptr ? nullptr
+                           : list           ? &(*confs)[i]
+                                            : confs);
+      if (!spec) return;
+      auto node = front_node(in, fmt::format("{}_iq{}", in.node.name, i), "Activation");
+      node.inputs = {in.node.inputs[i]};
+      node.functions["activation"] = std::move(*spec);
+      in.front.push_back(std::move(node));
+    }
+  }
   add_output_quantizer(in);
 }
 
@@ -475,6 +570,9 @@ LayerRow hgq_row(std::string_view class_name, std::string_view op, const Keys& u
 
 std::vector<LayerRow> hgq_rows() {
   const Keys einsum = {"equation", "output_shape", "bias_axes"};
+  auto add = hgq_row("QAdd", "Add", {"iq_confs"}, {}, import_add);
+  add.min_inputs = 2;
+  add.max_inputs = 2;
   return {
       hgq_row("QDense", "Dense", {"units", "use_bias"}, {}, import_dense),
       hgq_row("QBatchNormDense", "Dense", {"units", "use_bias", "scale", "epsilon"},
@@ -483,6 +581,8 @@ std::vector<LayerRow> hgq_rows() {
               import_batch_norm_dense),
       hgq_row("QEinsumDense", "Dense", einsum, {}, import_einsum),
       hgq_row("QEinsumDenseBatchnorm", "Dense", einsum, {}, import_einsum_batch_norm),
+      hgq_row("QSum", "ReduceSum", {"axes", "scale", "keepdims"}, {}, import_sum),
+      add,
       {.class_name = "FixedPointQuantizer",
        .package = "HGQ",
        .op = "Activation",

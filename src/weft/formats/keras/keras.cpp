@@ -240,6 +240,13 @@ class Importer {
   void finish(LayerImport& in, std::size_t index) {
     known_[index] = in.output.has_value() && in.config.ok();
     const Shape shape = in.output.value_or(Shape{});
+    for (std::size_t i = 0; i < in.front.size(); ++i) {
+      nn::Node& front = in.front[i];
+      front.name = unique(front.name);
+      front.outputs = {graph_.add_tensor(front.name, Shape{})};
+      (in.chain.empty() ? in.node : in.chain.front()).inputs.at(i) = front.outputs[0];
+      graph_.nodes.push_back(std::move(front));
+    }
     for (std::size_t i = 0; i < in.chain.size(); ++i) {
       nn::Node& front = in.chain[i];
       nn::Node& next = i + 1 < in.chain.size() ? in.chain[i + 1] : in.node;

@@ -118,7 +118,7 @@ std::vector<LayerClass> layer_classes() {
 }
 
 std::string way_out(const LayerEntry& layer) {
-  if (layer.package == "hgq") return "of HGQ, dense layers and QEinsumDense over one axis are supported";
+  if (layer.package == "hgq") return "of HGQ, dense layers, QEinsumDense over one axis, QSum and QAdd are supported";
   for (const auto& hint : kHints) {
     if (layer.class_name == hint.class_name) return std::string(hint.text);
   }

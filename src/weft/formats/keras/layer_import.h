@@ -29,6 +29,8 @@ struct LayerImport {
   nn::Node node{};
   /// Nodes in front of `node`, first to last; the first input of every other one and of `node` is the one before.
   std::vector<nn::Node> chain{};
+  /// A node in front of each input of `node`, instead of a chain.
+  std::vector<nn::Node> front{};
   std::optional<Shape> output{};
   /// A softmax behind the node, as its own node.
   bool softmax = false;
