@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <numeric>
 
@@ -45,6 +46,13 @@ struct RealFiles : testing::Test {
     EXPECT_NE(it, parameters.end()) << name << " " << role;
     return it == parameters.end() ? kNone : it->second.values;
   }
+  FloatTensor quantized(const std::string& name, const std::string& role) {
+    const auto& parameter = node(name).parameters.at(role);
+    const auto function = quantizers::make(parameter.quantizer.value(), {}, ctx);
+    const auto q = (*function)->quantize(parameter.values, {}, ctx);
+    EXPECT_TRUE(q.ok());
+    return q.ok() ? q->values : FloatTensor();
+  }
   static double sum(const FloatTensor& t) { return std::accumulate(t.data.begin(), t.data.end(), 0.0); }
   std::vector<std::string> ops() {
     std::vector<std::string> out;
@@ -75,6 +83,63 @@ TEST_F(RealFiles, QkerasThreeLayers) {
   EXPECT_EQ(node("relu1").functions.at("activation"), make_spec("quantized_relu", {{"bits", std::int64_t{6}}}));
   EXPECT_EQ(graph.inputs[0].name, "fc1_input");
   EXPECT_EQ(graph.outputs[0].name, "softmax");
+}
+
+// Sums of the quantized kernels as HGQ2 computes them (qkernel, qbias).
+TEST_F(RealFiles, Hgq2) {
+  WEFT_READ_OR_SKIP("hgq2/jsc_openml/epoch-116234-val_acc-0.758-ebops-2571-val_loss-0.683.keras");
+  EXPECT_THAT(ops(), testing::ElementsAre("Activation", "Activation", "Dense", "Activation", "Dense", "Activation",
+                                          "Dense", "Activation", "Dense"));
+  EXPECT_EQ(graph.nodes[0].name, "input_layer_grid");
+  EXPECT_EQ(graph.nodes[1].name, "t1_iq");
+  EXPECT_EQ(graph.outputs[0].name, "out");
+  struct Sums {
+    const char* layer;
+    int weights;
+    double kernel;
+    double bias;
+  };
+  for (const auto& [layer, weights, kernel, bias] :
+       {Sums{"t1", 60, -135.375, 39.875}, Sums{"t2", 65, -67.84375, 136.5}, Sums{"t3", 51, -3.1875, 20.25},
+        Sums{"out", 40, -68.640625, -14.0}}) {
+    const auto q = quantized(layer, "kernel");
+    EXPECT_EQ(sum(q), kernel) << layer;
+    EXPECT_EQ(std::count_if(q.data.begin(), q.data.end(), [](float v) { return v != 0.0F; }), weights) << layer;
+    EXPECT_EQ(sum(quantized(layer, "bias")), bias) << layer;
+  }
+  // t2's input: i and f of some elements, pruned ones without any.
+  const auto& iq = node("t2_iq").functions.at("activation");
+  EXPECT_EQ(iq.family, "hgq_fixed");
+  EXPECT_EQ(get_string(iq.parameters, "overflow", ""), "WRAP");
+  const auto f = get_doubles(iq.parameters, "f");
+  ASSERT_EQ(f.size(), 64U);
+  EXPECT_EQ(f[1], 1.0);  // 1.499548
+  EXPECT_EQ(get_doubles(iq.parameters, "i").at(1), 5.0);
+}
+
+TEST_F(RealFiles, Hgq2WithNormalizedInputs) {
+  WEFT_READ_OR_SKIP("hgq1/jsc_openml/epoch-20849-test_acc-76.86.h5");
+  EXPECT_EQ(sum(quantized("dense_2", "kernel")), -77.328125);
+  EXPECT_EQ(sum(quantized("dense_2", "bias")), 57.5);
+  EXPECT_EQ(sum(quantized("dense_3", "kernel")), -45.9453125);
+  EXPECT_EQ(sum(quantized("dense_4", "kernel")), -0.875);
+}
+
+TEST_F(RealFiles, HgqProxy) {
+  WEFT_READ_OR_SKIP("example_models/keras/hgq_jet_classifier.h5");
+  const auto& q = node("dense_1_quantizer").functions.at("activation");
+  EXPECT_EQ(q, make_spec("hgq_fixed", {{"k", std::vector<double>{1.0}},
+                                       {"i", std::vector<double>{8.0}},
+                                       {"f", std::vector<double>{3.0}},
+                                       {"rounding", std::string("TRN")}}));
+  EXPECT_EQ(get_doubles(node("inp_q_quantizer").functions.at("activation").parameters, "f").size(), 16U);
+}
+
+TEST_F(RealFiles, Hgq2OverOtherAxes) {
+  WEFT_READ_OR_SKIP("hgq1/mlp-mixer/epoch-6898-test_acc-77.26.h5");
+  EXPECT_EQ(node("q_einsum_dense_batchnorm_2").op, "Permute");
+  EXPECT_EQ(node("q_einsum_dense").op, "Reshape");
+  EXPECT_EQ(graph.at(node("q_add").inputs[1]).shape, (Shape{64, 16}));
 }
 
 TEST_F(RealFiles, QkerasForKeras3) {
