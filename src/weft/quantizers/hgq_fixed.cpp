@@ -118,7 +118,7 @@ class HgqFixed final : public Function {
 
   [[nodiscard]] bool cast_is_exact(double magnitude, int step_log2, std::size_t channel) const override {
     const Grid& g = at(channel);
-    if (g.zero) return true;
+    if (g.zero || magnitude == 0.0) return true;
     // In units of 2^-f: v, a multiple of 2^step, is added to a half and, rounded, to the bias of the wrap.
     const int step = std::min(step_log2 + g.frac, 0);
     const double v = std::ldexp(magnitude, g.frac);

@@ -123,6 +123,7 @@ TEST(HgqFixed, SaysWhereFloat32SumsRound) {
   const auto round = make_ok(hgq({1}, {4}, {2}, "RND", "SAT"));
   EXPECT_TRUE(round->cast_is_exact(8388607.0 / 4, -2, 0));
   EXPECT_FALSE(round->cast_is_exact(8388609.0 / 4, -2, 0));
+  EXPECT_TRUE(round->cast_is_exact(0.0, -40, 0));
   EXPECT_EQ(round->apply(0.49999997F / 4, 0), 0.25F);  // x + 0.5 is rounded to 1
   EXPECT_FALSE(round->cast_is_exact(0.125, -27, 0));
   const auto floor = make_ok(hgq({1}, {4}, {2}, "TRN", "WRAP"));

@@ -186,9 +186,10 @@ std::optional<Product> read_units(LayerImport& in) {
 
 enum class Normalize { None, Outputs, Inputs };
 
-/// Kernel and bias as HGQ2 folds them, in float32.
-void fold(FloatTensor& kernel, FloatTensor& bias, Normalize form, const std::vector<float>& gamma,
-          const std::vector<float>& mean, const std::vector<float>& variance, float epsilon) {
+/// Kernel and bias as HGQ2 folds them, in float32. Gives how far each bias could be off with another order of the
+/// framework's additions; empty when there are none.
+std::vector<float> fold(FloatTensor& kernel, FloatTensor& bias, Normalize form, const std::vector<float>& gamma,
+                        const std::vector<float>& mean, const std::vector<float>& variance, float epsilon) {
   const std::size_t columns = bias.data.size();
   std::vector<float> scaler(mean.size());
   for (std::size_t c = 0; c < scaler.size(); ++c) {
@@ -201,16 +202,46 @@ void fold(FloatTensor& kernel, FloatTensor& bias, Normalize form, const std::vec
       bias.data[c] += offset;
     }
     for (std::size_t e = 0; e < kernel.data.size(); ++e) kernel.data[e] *= scaler[e % columns];
-    return;
+    return {};
   }
   // The offset is taken with the kernel as it is, not with the scaled one. The framework's order of additions is not
   // known; the correctly rounded sum stands for all.
+  std::vector<float> bounds(columns);
   for (std::size_t c = 0; c < columns; ++c) {
     double sum = 0.0;
-    for (std::size_t r = 0; r < mean.size(); ++r) sum += static_cast<double>(mean[r]) * kernel.data[r * columns + c];
+    double magnitude = 0.0;
+    for (std::size_t r = 0; r < mean.size(); ++r) {
+      const double product = static_cast<double>(mean[r]) * kernel.data[r * columns + c];
+      sum += product;
+      magnitude += std::fabs(product);
+    }
     bias.data[c] += -static_cast<float>(sum);
+    // Each product and each partial sum is rounded once: at most n + 1 half ulps of the sum of the magnitudes.
+    bounds[c] = static_cast<float>(magnitude * static_cast<double>(mean.size() + 1) * 0x1p-23);
   }
   for (std::size_t e = 0; e < kernel.data.size(); ++e) kernel.data[e] *= scaler[e / columns];
+  return bounds;
+}
+
+/// Says how many folded biases are quantized to another value when the framework adds in another order.
+void note_order(LayerImport& in, const FloatTensor& bias, const std::vector<float>& bounds,
+                const quantizers::Spec& quantizer) {
+  const auto function = quantizers::make(quantizer, in.config.origin(), in.config.context());
+  if (!function) return in.config.fail_reported();
+  std::size_t count = 0;
+  for (std::size_t c = 0; c < bounds.size(); ++c) {
+    const std::size_t channel = c % (*function)->channels();
+    const float here = (*function)->apply(bias.data[c], channel);
+    const bool other = (*function)->apply(bias.data[c] - bounds[c], channel) != here ||
+                       (*function)->apply(bias.data[c] + bounds[c], channel) != here;
+    count += other ? 1 : 0;
+  }
+  if (count == 0) return;
+  in.config.context().report(
+      Kind::Info, in.config.origin(),
+      fmt::format("{} of {} folded biases lie so near a boundary of their quantizer that the order of the framework's "
+                  "float32 additions (mean times kernel) could change them",
+                  count, bounds.size()));
 }
 
 void import_product(LayerImport& in, const std::optional<Product>& product, Normalize form) {
@@ -232,6 +263,7 @@ void import_product(LayerImport& in, const std::optional<Product>& product, Norm
   const auto channels = form == Normalize::Inputs ? product->n_in : product->n_out;
   auto kernel = read_own(in, "kernel", order, product->kernel_shape);
   std::optional<FloatTensor> bias;
+  std::vector<float> bounds;
   if (has_bias) bias = read_own(in, "bias", order, product->bias_shape);
   if (normalized && kernel && bias) {
     const auto gamma = has_gamma ? read_own(in, gamma_name, order, {channels}) : FloatTensor({0});
@@ -239,7 +271,8 @@ void import_product(LayerImport& in, const std::optional<Product>& product, Norm
     const auto variance = read_own(in, "moving_variance", order, {channels});
     // HGQ2 normalizes outputs with the backend's epsilon, whatever the layer's is.
     const auto epsilon = form == Normalize::Outputs ? 1e-7F : static_cast<float>(in.config.number("epsilon", 1e-3));
-    if (gamma && mean && variance) fold(*kernel, *bias, form, gamma->data, mean->data, variance->data, epsilon);
+    if (gamma && mean && variance)
+      bounds = fold(*kernel, *bias, form, gamma->data, mean->data, variance->data, epsilon);
   }
   auto kernel_quantizer = read_hgq(in, "kq_conf", "kq", product->kernel_shape, false);
   std::optional<quantizers::Spec> bias_quantizer;
@@ -248,6 +281,7 @@ void import_product(LayerImport& in, const std::optional<Product>& product, Norm
     kernel->shape = {product->n_in, product->n_out};
     in.node.parameters["kernel"] = {std::move(*kernel), std::move(kernel_quantizer), {}};
   }
+  if (bias && bias_quantizer && !bounds.empty()) note_order(in, *bias, bounds, *bias_quantizer);
   if (bias) {
     bias->shape = {product->n_out};
     in.node.parameters["bias"] = {std::move(*bias), std::move(bias_quantizer), {}};
