@@ -32,6 +32,17 @@ Result<exact::Window> pool_window(const nn::Node& node, const Shape& x, Context&
   }
   WEFT_TRY(auto window, window_of(node, x, kernel, ctx));
   window.groups = x.back();
+  const Shape positions = positions_of(window, x);
+  for (std::size_t d = 0; d < kernel.size(); ++d)
+    for (std::int64_t p = 0; p < positions[d]; ++p) {
+      // The first tap at or behind element 0.
+      const std::int64_t start = p * window.stride[d] - window.before[d];
+      const std::int64_t skipped = start >= 0 ? 0 : (-start + window.dilation[d] - 1) / window.dilation[d];
+      if (skipped >= kernel[d] || start + skipped * window.dilation[d] >= x[d])
+        return ctx.fail(
+            Kind::ShapeMismatch, node.origin,
+            fmt::format("window {} of axis {} lies wholly in the padding, where there is nothing to pool", p, d));
+    }
   return window;
 }
 

@@ -14,7 +14,7 @@ namespace weft::layers {
 namespace {
 
 constexpr std::int64_t kOutside = -1;
-constexpr std::int64_t kMaxElements = std::int64_t{1} << 32;
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 27;
 
 /// Per axis the source index of every output index, kOutside for padding.
 using AxisMaps = std::vector<std::vector<std::int64_t>>;
@@ -33,7 +33,8 @@ Result<AxisMaps> slice_maps(const nn::Node& node, const Shape& x, Context& ctx) 
   WEFT_TRY(const Shape step, list_of(node, "step", x.size(), ctx));
   AxisMaps maps(x.size());
   for (std::size_t d = 0; d < x.size(); ++d) {
-    if (step[d] == 0 || begin[d] < -1 || begin[d] > x[d] || end[d] < -1 || end[d] > x[d])
+    if (step[d] == 0 || std::abs(step[d]) > kMaxElements || begin[d] < -1 || begin[d] > x[d] || end[d] < -1 ||
+        end[d] > x[d])
       return ctx.fail(Kind::ShapeMismatch, node.origin,
                       fmt::format("slice {}:{}:{} leaves axis {} of {}", begin[d], end[d], step[d], d, x[d]));
     for (std::int64_t i = begin[d]; step[d] > 0 ? i < end[d] : i > end[d]; i += step[d]) {
@@ -54,7 +55,7 @@ Result<AxisMaps> pad_maps(const nn::Node& node, const Shape& x, Context& ctx) {
   AxisMaps maps(x.size());
   for (std::size_t d = 0; d < x.size(); ++d) {
     if (before[d] < -x[d] || after[d] < -x[d] || before[d] > kMaxElements || after[d] > kMaxElements ||
-        x[d] + before[d] + after[d] < 1)
+        x[d] + before[d] + after[d] < 1 || x[d] + before[d] + after[d] > kMaxElements)
       return ctx.fail(Kind::ShapeMismatch, node.origin,
                       fmt::format("padding by {} and {} leaves nothing of axis {}", before[d], after[d], d));
     for (std::int64_t i = -before[d]; i < x[d] + after[d]; ++i) {
