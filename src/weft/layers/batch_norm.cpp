@@ -83,10 +83,9 @@ Result<void> certify_parameters(const nn::Node& node, Recipe& recipe, Context& c
     const auto uncertainty = kernel_uncertainty(*function, parameter.values, ours, node.origin);
     const auto count = std::count_if(uncertainty.begin(), uncertainty.end(), [](float u) { return u > 0.0F; });
     if (count > 0)
-      recipe.weaken(
-          node, Word::FloatOrder,
-          fmt::format("{} of {} values of `{}` lie where the last places of the framework's own kernels decide", count,
-                      uncertainty.size(), role));
+      recipe.weaken(node, Word::FloatOrder,
+                    fmt::format("{} of {} values of `{}` depend on the last places of the framework's own kernels",
+                                count, uncertainty.size(), role));
   }
   return {};
 }
