@@ -35,11 +35,23 @@ struct Product {
   } path = Path::Plain;
   DotKind dot = DotKind::Words;
   Form form;
+  /// Codes of the operand that are neighbours: all of a row, or the channels of one tap of a window read in place.
+  std::int64_t run_codes = 0;
+  /// Groups of channels of that window.
+  std::int64_t groups = 1;
   /// A lossless forced accumulator multiplies everything by 2^weight_shift.
   int weight_shift = 0;
   WideFunction product_function;
   WideFunction sum_function;
 };
+
+/// Where input `i` of `n_in` of a product's matrix stands in a row of its operand: a unit, and a code in it. The matrix
+/// runs over groups, taps and the group's channels; an operand read in place over taps and all channels.
+struct Slot {
+  std::size_t unit = 0;
+  std::size_t code = 0;
+};
+Slot slot_of(const Product& product, std::int64_t n_in, std::size_t i);
 
 struct Analysis {
   /// The value whose codes these are: reshapes are other names of their operand.
@@ -53,6 +65,12 @@ struct Analysis {
   std::vector<std::optional<std::size_t>> fused_into;
   std::vector<std::optional<std::size_t>> fused_from;
   std::vector<EpilogueData> epilogue;  ///< by fused Requant, for unpacked results
+  /// By MatVec or Reduce: the Window that it reads where the window's operand lies.
+  std::vector<std::optional<std::size_t>> in_place;
+  /// By Reduce over such a window: the packed form of operand and result, or Words.
+  std::vector<Form> pool_form;
+  /// Windows read in place, and reshapes of them: never computed.
+  std::vector<bool> skipped;
   /// By root: the packed forms its readers want, and whether someone wants plain lanes.
   std::vector<std::vector<Form>> forms;
   std::vector<bool> lanes_wanted;
@@ -64,6 +82,9 @@ struct Analysis {
 /// be torn. `elements` is the operand's count.
 std::optional<std::vector<std::uint32_t>> moved_units(const exact::Movement& moved, std::int64_t elements,
                                                       const Form& form);
+/// Units of `form` (of the operand, in runs of its channels) at which the runs of a window begin, kCopyPad for padding:
+/// by position, then by tap of the kernel.
+std::vector<std::uint32_t> run_starts(const exact::Graph& graph, const exact::Value& window, Layout layout);
 /// One unit full of the code `pad`.
 std::int32_t pad_unit(const Form& form, Int pad);
 

@@ -165,10 +165,20 @@ struct Worker::Execute {
     if (counter) w.counters_.value_saturations[counter->index] += t.count;
   }
 
+  void point(Runs& runs, const RunsData& data) const {
+    runs.units = w.at<std::int32_t>(data.x);
+    if (!data.first.empty()) runs.first = data.first.data();
+    if (data.pad) runs.pad = w.at<std::int32_t>(*data.pad);
+  }
+
   bool operator()(const InputStep& s) const { return w.read(s); }
   bool operator()(const MatVecStep& s) const {
     MatVecArgs a = s.args;
-    a.x = w.at<std::int32_t>(s.x);
+    point(a.x, s.x);
+    if (!s.tile_units.empty()) {
+      a.tile_begin = s.tile_begin.data();
+      a.tile_units = s.tile_units.data();
+    }
     a.y = w.at<std::int32_t>(s.y);
     a.lanes = w.plan_.lanes;
     a.weights = s.weights.data();
@@ -248,6 +258,14 @@ struct Worker::Execute {
     a.y = w.lanes(s.y);
     a.lanes = w.plan_.lanes;
     kernels().reduce(a);
+    return true;
+  }
+  bool operator()(const PoolStep& s) const {
+    PoolArgs a = s.args;
+    point(a.x, s.x);
+    a.y = w.at<std::int32_t>(s.y);
+    a.lanes = w.plan_.lanes;
+    kernels().pool(a);
     return true;
   }
   bool operator()(const ArgMaxStep& s) const {

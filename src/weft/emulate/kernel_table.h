@@ -23,6 +23,7 @@ constexpr Kernels make_kernels(ByteDot byte_dot) {
   k.binary = binary;
   k.copy = copy;
   k.reduce = reduce;
+  k.pool = pool;
   k.argmax = argmax;
   k.pack = pack;
   k.convert = convert;

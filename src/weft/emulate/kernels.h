@@ -70,10 +70,24 @@ struct Epilogue {
   const std::int32_t* hi_bytes = nullptr;
 };
 
+/// In lists of elements or units: the constant instead.
+constexpr std::uint32_t kCopyPad = 0xFFFFFFFF;
+
 /// Which lanes hold samples, and where clips are counted.
 struct Tally {
   std::uint64_t valid = 0;
   std::uint64_t count = 0;
+};
+
+/// The operand of a product or a pool: every row of it is `runs` runs of `run_units` neighbouring units. A window over
+/// a spatial tensor is read where the tensor lies: one run per tap of the kernel.
+struct Runs {
+  const std::int32_t* units = nullptr;
+  std::int64_t runs = 1;
+  std::int64_t run_units = 0;
+  /// First unit of run t of row r at [r * runs + t], kCopyPad for `pad`; null: all runs lie one behind the other.
+  const std::uint32_t* first = nullptr;
+  const std::int32_t* pad = nullptr;  ///< a run of padding
 };
 
 enum class DotKind : std::uint8_t { Bytes, Halves, Words, Bits };
@@ -82,14 +96,17 @@ constexpr int kDotKinds = 4;
 /// y[row, o] = epilogue(bias[o] + sum over units of dot(x, w)). For Bits the dot counts unequal bits and y starts from
 /// bias[o] - 2 * count. Sums are modulo 2^32, right when the result fits.
 struct MatVecArgs {
-  const std::int32_t* x = nullptr;
+  Runs x;
   std::int32_t* y = nullptr;
   int lanes = 0;
   std::int64_t rows = 0;
-  std::int64_t units_in = 0;   ///< per row
+  /// Per tile of four outputs: entries [tile_begin[t], tile_begin[t + 1]) of `tile_units` are the units that it reads,
+  /// as run << 16 | unit of the run; null when every tile reads every unit.
+  const std::uint32_t* tile_begin = nullptr;
+  const std::uint32_t* tile_units = nullptr;
   std::int64_t units_out = 0;  ///< per row, in the layout of the result
   std::int64_t n_out = 0;
-  const std::int32_t* weights = nullptr;  ///< [tile of four outputs][unit][4]
+  const std::int32_t* weights = nullptr;  ///< [tile of four outputs][unit that it reads][4]
   const std::int32_t* bias = nullptr;     ///< padded to a multiple of four; holds `addend` already
   Layout out = Layout::Words;
   const Epilogue* epilogue = nullptr;
@@ -181,7 +198,6 @@ struct BinaryArgs {
 };
 
 /// y[to[e]] = x[from[e]], `pad` where from[e] is kCopyPad; a null index is e itself.
-constexpr std::uint32_t kCopyPad = 0xFFFFFFFF;
 struct CopyArgs {
   Lanes x, y;
   int lanes = 0;
@@ -197,6 +213,16 @@ struct ReduceArgs {
   int lanes = 0;
   std::int64_t rows = 0;
   std::int64_t n = 0;
+};
+
+/// y[row, unit] = largest, or sum, of that unit over the runs of the row. Packed codes are compared one by one.
+struct PoolArgs {
+  bool maximum = false;
+  Layout layout = Layout::Words;  ///< Bytes, Halves or Words; sums are of Words
+  Runs x;
+  std::int32_t* y = nullptr;
+  int lanes = 0;
+  std::int64_t rows = 0;
 };
 
 struct ArgMaxArgs {
@@ -279,6 +305,7 @@ struct Kernels {
   void (*binary)(const BinaryArgs&) = nullptr;
   void (*copy)(const CopyArgs&) = nullptr;
   void (*reduce)(const ReduceArgs&) = nullptr;
+  void (*pool)(const PoolArgs&) = nullptr;
   void (*argmax)(const ArgMaxArgs&) = nullptr;
   void (*pack)(const PackArgs&) = nullptr;
   ConvertResult (*convert)(const ConvertArgs&) = nullptr;

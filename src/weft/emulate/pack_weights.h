@@ -11,8 +11,14 @@
 
 namespace weft::emulate {
 
-/// [tile of four outputs][unit][4] dwords; weights beyond the matrix are zero.
-std::vector<std::int32_t> pack_weights(const exact::MatVec& matvec, const Product& product);
+/// Dwords for the kernels; weights beyond the matrix are zero.
+struct PackedWeights {
+  std::vector<std::int32_t> weights;  ///< [tile of four outputs][unit that it reads][4]
+  /// As MatVecArgs has them; empty when every tile reads every unit.
+  std::vector<std::uint32_t> tile_begin;
+  std::vector<std::uint32_t> tile_units;
+};
+PackedWeights pack_weights(const exact::MatVec& matvec, const Product& product);
 
 /// Padded to a multiple of four, modulo 2^32: bias, the correction for the offset of the inputs, and the addend of the
 /// step function (padded already), which is needed only where there is one.

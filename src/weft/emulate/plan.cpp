@@ -44,8 +44,9 @@ class Planner {
 
   Plan run() {
     for (std::size_t v = 0; v < graph_.values.size(); ++v) {
-      // A product that a step function took over is computed there.
-      if (!analysis_.fused_into[v]) std::visit(Emit{*this, v, graph_.values[v]}, graph_.values[v].primitive);
+      // A product that a step function took over is computed there, and a window in place not at all.
+      if (!analysis_.fused_into[v] && !analysis_.skipped[v])
+        std::visit(Emit{*this, v, graph_.values[v]}, graph_.values[v].primitive);
     }
     for (std::size_t o = 0; o < plan_.outputs.size(); ++o) {
       const ValueId id = plan_.outputs[o];
@@ -135,6 +136,28 @@ class Planner {
     return out;
   }
 
+  /// The runs that a product or pool with `runs` runs per row reads: all of the row, or a window in place.
+  RunsData runs_of(ValueId x, const Form& form, const std::optional<std::size_t>& in_place, Runs& args) {
+    RunsData out;
+    if (!in_place) {
+      out.x = packed_of(x, form);
+      return out;
+    }
+    const exact::Value& value = graph_.values[*in_place];
+    const auto& window = std::get<exact::Window>(value.primitive);
+    out.x = packed_of(window.x, form);
+    out.first = run_starts(graph_, value, form.layout);
+    args.runs = value.shape.back() / graph_.at(window.x).shape.back();
+    args.run_units = units_per_row({form.layout, graph_.at(window.x).shape.back(), 0});
+    if (std::find(out.first.begin(), out.first.end(), kCopyPad) != out.first.end()) {
+      out.pad = allocate(args.run_units, false);
+      lives_[out.pad->index].always = true;
+      plan_.constants.push_back(
+          {*out.pad, std::vector<std::int64_t>(static_cast<std::size_t>(args.run_units), pad_unit(form, window.pad))});
+    }
+    return out;
+  }
+
   /// First fit over buffers in the order of their birth.
   void place() {
     plan_.offsets.assign(lives_.size(), 0);
@@ -218,9 +241,10 @@ class Planner {
 
     /// The product, and the step function behind it when v is a Requant.
     void narrow(const exact::MatVec& m, const Product& product, std::size_t from) const {
-      const Buffer x = p.packed_of(m.x, product.form);
-      auto born = p.birth_form(v);
       MatVecStep step;
+      step.args.x.run_units = units_per_row({product.form.layout, product.run_codes, 0});
+      step.x = p.runs_of(m.x, product.form, p.analysis_.in_place[from], step.args.x);
+      auto born = p.birth_form(v);
       EpilogueData epilogue;
       if (from == v) {
         born.reset();
@@ -241,21 +265,24 @@ class Planner {
       }
       pad_to_tiles(epilogue, m.n_out);
       step.dot = product.dot;
-      step.x = x;
       step.args.rows = elements() / m.n_out;
-      step.args.units_in = units_per_row({product.form.layout, m.n_in, 0});
       step.args.units_out = m.n_out;
       step.args.n_out = m.n_out;
       if (born) {
         step.args.out = born->layout;
         step.args.units_out = units_per_row({born->layout, m.n_out, 0});
       }
-      step.weights = pack_weights(m, product);
+      PackedWeights packed = pack_weights(m, product);
+      step.weights = std::move(packed.weights);
+      step.tile_begin = std::move(packed.tile_begin);
+      step.tile_units = std::move(packed.tile_units);
       step.bias = pack_bias(m, product, epilogue);
       step.epilogue = std::move(epilogue);
       const Buffer y = born ? p.make_packed(v, *born) : p.make_lanes(v);
       step.y = y;
-      cost(0.02 * static_cast<double>(step.args.units_in) + 0.1);
+      // A tile of four outputs reads its units once per row.
+      cost(0.02 * static_cast<double>(step.weights.size() / 4) / static_cast<double>((m.n_out + 3) / 4) + 0.1);
+      const Buffer x = step.x.x;
       p.push(std::move(step), {x, y});
     }
 
@@ -361,7 +388,23 @@ class Planner {
       p.push(WideRequantStep{x, y, elements(), std::move(*functions), counter}, {x, y});
     }
 
+    void pool(const exact::Reduce& r) const {
+      const Form& form = p.analysis_.pool_form[v];
+      PoolStep step;
+      step.args.maximum = r.kind == exact::Reduce::Kind::Max;
+      step.args.layout = form.layout;
+      step.x = p.runs_of(r.x, form, p.analysis_.in_place[v], step.args.x);
+      const std::int64_t channels = std::get<exact::Window>(p.graph_.values[*p.analysis_.in_place[v]].primitive).groups;
+      step.args.rows = elements() / channels;
+      step.y = form.layout == Layout::Words ? p.make_lanes(v)
+                                            : p.make_packed(v, form_of(form.layout, elements(), channels, form.offset));
+      const Buffer x = step.x.x;
+      const Buffer y = step.y;
+      cost(0.1 * static_cast<double>(step.args.x.runs) / codes_per_unit(form.layout));
+      p.push(std::move(step), {x, y});
+    }
     void operator()(const exact::Reduce& r) const {
+      if (p.analysis_.in_place[v]) return pool(r);
       ReduceStep step;
       const Buffer x = p.lanes_of(r.x);
       const Buffer y = p.make_lanes(v);

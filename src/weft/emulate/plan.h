@@ -22,10 +22,20 @@ struct Buffer {
 
 // One struct per kernel: its plain arguments (pointers are filled in when it runs) and the data that they point at.
 
+/// What Runs points at.
+struct RunsData {
+  Buffer x;
+  std::vector<std::uint32_t> first;
+  std::optional<Buffer> pad;
+};
+
 struct MatVecStep {
   DotKind dot = DotKind::Words;
-  Buffer x, y;
+  RunsData x;
+  Buffer y;
   MatVecArgs args;
+  std::vector<std::uint32_t> tile_begin;
+  std::vector<std::uint32_t> tile_units;
   std::vector<std::int32_t> weights;
   std::vector<std::int32_t> bias;
   EpilogueData epilogue;
@@ -76,6 +86,11 @@ struct ReduceStep {
   Buffer x, y;
   ReduceArgs args;
 };
+struct PoolStep {
+  RunsData x;
+  Buffer y;
+  PoolArgs args;
+};
 struct ArgMaxStep {
   Buffer x, y;
   ArgMaxArgs args;
@@ -112,7 +127,7 @@ struct OutputStep {
 };
 
 using Step = std::variant<InputStep, MatVecStep, WideMatVecStep, ChainStep, RequantStep, TableStep, WideRequantStep,
-                          BinaryStep, CopyStep, ReduceStep, ArgMaxStep, PackStep, PlainStep, OutputStep>;
+                          BinaryStep, CopyStep, ReduceStep, PoolStep, ArgMaxStep, PackStep, PlainStep, OutputStep>;
 
 /// A constant of the graph, written once into each thread's scratch memory.
 struct ConstantLanes {

@@ -25,6 +25,9 @@ WEFT_INLINE Vec add(Vec a, Vec b) { return _mm256_add_epi32(a, b); }
 WEFT_INLINE Vec sub(Vec a, Vec b) { return _mm256_sub_epi32(a, b); }
 WEFT_INLINE Vec min(Vec a, Vec b) { return _mm256_min_epi32(a, b); }
 WEFT_INLINE Vec max(Vec a, Vec b) { return _mm256_max_epi32(a, b); }
+/// Of unsigned bytes, and of signed halves.
+WEFT_INLINE Vec max_bytes(Vec a, Vec b) { return _mm256_max_epu8(a, b); }
+WEFT_INLINE Vec max_halves(Vec a, Vec b) { return _mm256_max_epi16(a, b); }
 WEFT_INLINE Vec bit_or(Vec a, Vec b) { return _mm256_or_si256(a, b); }
 WEFT_INLINE Vec bit_xor(Vec a, Vec b) { return _mm256_xor_si256(a, b); }
 WEFT_INLINE Shift shift_count(std::int32_t n) { return _mm256_set1_epi32(n); }

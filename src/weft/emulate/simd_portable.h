@@ -37,6 +37,19 @@ WEFT_INLINE Vec add(Vec a, Vec b) { return from_bits(bits(a) + bits(b)); }
 WEFT_INLINE Vec sub(Vec a, Vec b) { return from_bits(bits(a) - bits(b)); }
 WEFT_INLINE Vec min(Vec a, Vec b) { return a < b ? a : b; }
 WEFT_INLINE Vec max(Vec a, Vec b) { return a > b ? a : b; }
+/// Of unsigned bytes, and of signed halves.
+WEFT_INLINE Vec max_bytes(Vec a, Vec b) {
+  using Bytes = std::uint8_t __attribute__((vector_size(16)));
+  const auto x = reinterpret_cast<Bytes>(a);
+  const auto y = reinterpret_cast<Bytes>(b);
+  return reinterpret_cast<Vec>(x > y ? x : y);
+}
+WEFT_INLINE Vec max_halves(Vec a, Vec b) {
+  using Halves = std::int16_t __attribute__((vector_size(16)));
+  const auto x = reinterpret_cast<Halves>(a);
+  const auto y = reinterpret_cast<Halves>(b);
+  return reinterpret_cast<Vec>(x > y ? x : y);
+}
 WEFT_INLINE Vec bit_or(Vec a, Vec b) { return a | b; }
 WEFT_INLINE Vec bit_xor(Vec a, Vec b) { return a ^ b; }
 WEFT_INLINE Shift shift_count(std::int32_t n) { return n; }
