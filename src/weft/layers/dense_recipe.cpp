@@ -166,7 +166,14 @@ Result<void> lower_product(const nn::Node& node, Recipe& recipe, const Recipe::C
 
   // Certificate: all partial sums fit the float mantissa in whatever order the framework adds.
   const exact::Value& xv = recipe.value(x.value);
-  const std::size_t rows = xv.ranges.size() / static_cast<std::size_t>(n_in);
+  std::vector<Int> largest_of(static_cast<std::size_t>(n_in), 0);
+  std::vector<int> step_of(static_cast<std::size_t>(n_in), 126);
+  for (std::size_t e = 0; e < xv.ranges.size(); ++e) {
+    const auto& r = xv.ranges[e];
+    const std::size_t i = e % static_cast<std::size_t>(n_in);
+    largest_of[i] = std::max({largest_of[i], r.hi, -r.lo});
+    step_of[i] = std::min(step_of[i], r.step_log2);
+  }
   std::vector<double> bounds(outputs, 0.0);
   bool exact = true;
   for (std::size_t o = 0; o < outputs; ++o) {
@@ -180,19 +187,13 @@ Result<void> lower_product(const nn::Node& node, Recipe& recipe, const Recipe::C
       const float difference = kernel.uncertainty.empty() ? 0.0F : kernel.uncertainty[i * outputs + o];
       if (w == 0 && difference == 0.0F) continue;
       terms += w == 0 ? 0 : 1;
-      Int largest = 0;
-      int step = 126;
-      for (std::size_t row = 0; row < rows; ++row) {
-        const auto& r = xv.ranges[row * static_cast<std::size_t>(n_in) + i];
-        largest = std::max({largest, r.hi, -r.lo});
-        step = std::min(step, r.step_log2);
-      }
+      const Int largest = largest_of[i];
       if (difference != 0.0F)
         uncertain += difference * fixed::to_double(x_scale.at(i) * fixed::rational_from_int(largest) +
                                                    boost::multiprecision::abs(x.offset));
       if (w == 0) continue;
       worst += (w < 0 ? -w : w) * largest;
-      grid = std::min(grid, step + fixed::trailing_zeros(w));
+      grid = std::min(grid, step_of[i] + fixed::trailing_zeros(w));
     }
     if (bias_ints[o] != 0) {
       worst += bias_ints[o] < 0 ? -bias_ints[o] : bias_ints[o];
