@@ -2,11 +2,10 @@
 """The peer of scripts/bench.py: hls4ml's compiled C simulation of one model, timed; prints one JSON object on stdout.
 
     PYTHON_OF_VENV bench/hls4ml_csim.py MODEL [--weights W.h5] --input-type T --x X.npy --y LOGITS.npy --work DIR
-    PYTHON_OF_VENV bench/hls4ml_csim.py --make MODEL.h5      a QKeras jet tagger with random weights, where no data folder is
 
 A final softmax is cut off, as Weft leaves it to the host: both sides answer logits. Types come from the QKeras quantizers
 (granularity `name`); accumulators are inferred as well, because the default fixed<16,6> drops bits of the sums and the logits
-would not be the model's. Everything else is hls4ml's default: Vivado back end, io_parallel, latency strategy.
+would not be the model's. Everything else is hls4ml's default: Vivado back end, latency strategy; io_parallel unless asked otherwise.
 """
 
 import argparse
@@ -19,22 +18,6 @@ import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def make(path):
-    """16-64-32-32-5 as the public QKeras jet tagger has it: 6-bit weights and activations, linear output."""
-    import tensorflow as tf
-    from qkeras import QActivation, QDense
-
-    tf.keras.utils.set_random_seed(7)
-    x = y = tf.keras.Input((16,), name="fc1_input")
-    weights = {"kernel_quantizer": "quantized_bits(6,0,alpha=1)", "bias_quantizer": "quantized_bits(6,0,alpha=1)"}
-    start = tf.keras.initializers.RandomUniform(-0.5, 0.5)
-    for index, units in enumerate((64, 32, 32, 5), 1):
-        y = QDense(units, name="output" if units == 5 else f"fc{index}", kernel_initializer=start, bias_initializer=start, **weights)(y)
-        if units != 5:
-            y = QActivation("quantized_relu(6)", name=f"relu{index}")(y)
-    tf.keras.Model(x, y).save(path, save_format="h5")
 
 
 def load(path, weights):
@@ -81,7 +64,7 @@ def csim(options):
     for layer in config["LayerName"].values():
         if "weight" in layer["Precision"]:
             layer["Precision"]["accum"] = "auto"
-    project = hls4ml.converters.convert_from_keras_model(model, hls_config=config, output_dir=str(options.work), io_type="io_parallel")
+    project = hls4ml.converters.convert_from_keras_model(model, hls_config=config, output_dir=str(options.work), io_type=options.io_type)
     lap("convert")
     project.compile()
     lap("compile")
@@ -92,8 +75,8 @@ def csim(options):
     # CPU time of this one thread in short runs: other work on the machine shall not make the peer look slow.
     rates = []
     for _ in range(options.repeats):
-        for first in range(0, len(x), 250):
-            part = x[first : first + 250]
+        for first in range(0, len(x), options.chunk):
+            part = x[first : first + options.chunk]
             begin = time.thread_time()
             project.predict(part)
             rates.append(len(part) / (time.thread_time() - begin))
@@ -112,17 +95,18 @@ def csim(options):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("model", nargs="?", type=pathlib.Path)
-    parser.add_argument("--make", metavar="MODEL.h5")
+    parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("--weights")
     parser.add_argument("--input-type")
     parser.add_argument("--x")
     parser.add_argument("--y")
     parser.add_argument("--work", type=pathlib.Path)
     parser.add_argument("--repeats", type=int, default=8)
+    parser.add_argument("--chunk", type=int, default=250, help="samples per timed call")
+    parser.add_argument("--io-type", default="io_parallel")
     options = parser.parse_args()
     with contextlib.redirect_stdout(sys.stderr):  # hls4ml reports on stdout
-        answer = make(options.make) if options.make else csim(options)
+        answer = csim(options)
     print(json.dumps(answer))
 
 

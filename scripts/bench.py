@@ -5,7 +5,8 @@ How it is measured: a rate is the best of many short runs on one core, by the cl
 yardsticks of bench/emulator_bench.cpp, bench/hls4ml_csim.py); a wait is the wall time of a process whose files are in the page cache
 (of hls4ml: the smaller of wall and CPU time, as other work may run beside).
 
-    python3 scripts/bench.py --weft BIN --emulator-bench BIN --work DIR [--hls4ml PYTHON_OF_VENV] [--data DIR] [--json FILE]
+    python3 scripts/bench.py --weft BIN --emulator-bench BIN --work DIR [--hls4ml PYTHON_OF_VENV] [--onnxruntime PYTHON_OF_VENV]
+                             [--data DIR] [--json FILE] [--only NAME,...]
 """
 
 import argparse
@@ -23,21 +24,23 @@ from measure import Weft, WeftError, print_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIRST_RESULT_BOUND_MS = 50.0
-# As many as in the emulator bench, so that both sides of a ratio find as much in the caches; a large batch; what the slow peer gets.
-SAMPLES, LARGE, HLS4ML_SAMPLES = 1 << 15, 200_000, 2_000
 
 
 class Network:
-    """One network as every tool of the run gets it. `bench` is its name in the emulator bench."""
+    """One network as every tool of the run gets it. `bench` is its name in the emulator bench and of the peers' shapes."""
 
-    def __init__(self, title, bench, model, options, hls4ml_options, grid, shape):
+    def __init__(self, title, bench, model, options, hls4ml_options, grid, shape, products, samples=1 << 15, large=200_000,
+                 hls4ml_samples=2_000):
         self.title, self.bench, self.model, self.options = title, bench, model, options
-        self.hls4ml_options, self.grid, self.shape = hls4ml_options, grid, shape
+        self.hls4ml_options, self.grid, self.shape, self.products = hls4ml_options, grid, shape, products
+        # As many as in the emulator bench, so that both sides of a ratio find as much in the caches; a large batch; what the slow
+        # peer gets.
+        self.samples, self.large, self.hls4ml_samples = samples, large, hls4ml_samples
 
     def inputs(self, count):
         """Values on the grid of the input type: every tool reads the same numbers, whatever its rounding."""
         low, high, step = self.grid
-        codes = np.random.default_rng(7).normal((low + high) / 2, (high - low) / 8, (count, self.shape))
+        codes = np.random.default_rng(7).normal((low + high) / 2, (high - low) / 8, (count, *self.shape))
         return (np.clip(np.rint(codes), low, high) * step).astype(np.float32)
 
 
@@ -118,7 +121,7 @@ def run_hls4ml(python, network, work):
         return None, "no virtual environment with hls4ml (./dev bench makes one; see its messages)"
     folder = work / f"hls4ml_{network.bench}"
     x, y = work / f"{network.bench}_hls4ml_x.npy", work / f"{network.bench}_hls4ml_y.npy"
-    np.save(x, network.inputs(HLS4ML_SAMPLES))
+    np.save(x, network.inputs(network.hls4ml_samples))
     command = [python, ROOT / "bench" / "hls4ml_csim.py", network.model, *network.hls4ml_options, "--x", x, "--y", y, "--work", folder]
     return child(command, work / f"hls4ml_{network.bench}.log")
 
@@ -136,47 +139,84 @@ def child(command, log, timeout=600):
     return json.loads(done.stdout.strip().splitlines()[-1]), None
 
 
+def made(name, python, work, notes):
+    """A model of bench/models.py, or None with a note."""
+    if python is None:
+        notes.append(f"{name}: no virtual environment to make the model")
+        return None
+    path = work / f"{name}.h5"
+    path.unlink(missing_ok=True)
+    _, why = child([python, ROOT / "bench" / "models.py", name, path], work / f"make_{name}.log")
+    if why is not None:
+        notes.append(f"{name}: {why}")
+        return None
+    return path
+
+
 def networks(data, hls4ml, work, notes):
-    """The jet tagger, from the data folder or made with random weights, and the shipped example."""
-    found, title = [], "jet tagger 16-64-32-32-5"
+    """The jet tagger and RN07 from the data folder, the shipped example, and models with random weights."""
     jet_type = "fixed<8,4>"
-    model, weights = data / "models/example_models/keras/qkeras_3layer.json", []
+    model, weights, title = data / "models/example_models/keras/qkeras_3layer.json", [], "jet tagger 16-64-32-32-5"
     if model.exists():
         weights = ["--weights", model.with_name("qkeras_3layer_weights.h5")]
     else:
-        model = work / "jet_equal_shape.h5"
-        why = "no virtual environment to make one"
-        if hls4ml is not None:
-            model.unlink(missing_ok=True)
-            _, why = child([hls4ml, ROOT / "bench" / "hls4ml_csim.py", "--make", model], work / "make_jet.log")
-        if why is None:
-            title += " (random weights)"
-            notes.append(f"no data in {data} (WEFT_DATA_DIR): the jet tagger has the shape of the public one and random weights")
-        else:
-            model = None
-            notes.append(f"no data in {data} (WEFT_DATA_DIR) and {why}: the jet tagger is the random one of the emulator bench")
+        notes.append(f"no data in {data} (WEFT_DATA_DIR): the jet tagger has the shape of the public one and random weights")
+        title += " (random weights)"
+        model = made("jet", hls4ml, work, notes)
     if model is not None:
         options = [*weights, "--input-type", jet_type]
-        found.append(Network(title, "jet", model, options, options, (-128, 127, 1 / 16), 16))
-    found.append(Network("digits 64-24-16-10 (shipped)", "digits", ROOT / "examples/digits/digits.h5", [],
-                         ["--input-type", "ufixed<4,0>"], (0, 15, 1 / 16), 64))
-    return found
+        yield Network(title, "jet", model, options, options, (-128, 127, 1 / 16), (16,), 16 * 64 + 64 * 32 + 32 * 32 + 32 * 5)
+    yield Network("digits 64-24-16-10 (shipped)", "digits", ROOT / "examples/digits/digits.h5", [],
+                  ["--input-type", "ufixed<4,0>"], (0, 15, 1 / 16), (64,), 64 * 24 + 24 * 16 + 16 * 10)
+    image = {"grid": (0, 255, 1 / 256), "shape": (32, 32, 3), "samples": 1024, "large": 0}
+    stream = ["--input-type", "ufixed<8,0>", "--io-type", "io_stream", "--chunk", "10", "--repeats", "1"]
+    model = made("svhn", hls4ml, work, notes)
+    if model is not None:
+        yield Network("SVHN CNN (random weights)", "svhn", model, ["--input-type", "ufixed<8,0>"], stream, products=SVHN_PRODUCTS,
+                      hls4ml_samples=50, **image)
+    model = data / "models/mlperf_tiny/RN07/model_best.h5"
+    if model.exists():
+        yield Network("RN07 (MLPerf Tiny)", "rn07", model, ["--input-type", "ufixed<8,0>"], stream, products=RN07_PRODUCTS,
+                      hls4ml_samples=20, **image)
+    for name, gates in (("lstm", 4), ("gru", 3)):
+        model = made(name, hls4ml, work, notes)
+        if model is not None:
+            types = ["--default-type", "fixed<16,6>", "--input-type", "fixed<16,6>"]
+            yield Network(f"{name.upper()} tagger 20 x 6, 20 units, 64-32-5 (random weights)", name, model, types,
+                          ["--input-type", "fixed<16,6>"], (-2048, 2047, 1 / 1024), (20, 6),
+                          20 * gates * 20 * (6 + 20) + 20 * 64 + 64 * 32 + 32 * 5, samples=4096, large=0, hls4ml_samples=500)
 
 
-def yardsticks(table, network, bench, rate, rates, blas):
-    """The rows that hold a rate against the core's bound and the BLAS."""
-    table.against_bound(network, "emulator, one core", rate, "samples/s", "integer multiplications of the core at best",
-                        rates.get(f"{bench}_bound"), "needs AVX-512 VNNI")
-    table.against_peer(network, "emulator, one core", rate, "samples/s", f"the shape in float, {blas or 'BLAS'}",
-                       rates.get(f"{bench}_float_blas"), "built without OpenBLAS")
+SVHN_PRODUCTS = 30 * 30 * 16 * 27 + 13 * 13 * 16 * 144 + 4 * 4 * 24 * 144 + 96 * 42 + 42 * 64 + 64 * 10
+RN07_PRODUCTS = 6_410_240
+
+
+def yardsticks(table, network, products, bench, rate, rates, blas):
+    """The rows that hold a rate against the core's bound and the BLAS. The bound was measured as samples of the jet tagger."""
+    bound = rates.get("jet_bound") and rates["jet_bound"] * JET_PRODUCTS / products
+    table.against_bound(network, "emulator, one core", rate, "samples/s", "integer multiplications of the core at best", bound,
+                        "needs AVX-512 VNNI")
+    if f"{bench}_float_blas" in rates:
+        table.against_peer(network, "emulator, one core", rate, "samples/s", f"the shape in float, {blas or 'BLAS'}",
+                           rates[f"{bench}_float_blas"], "built without OpenBLAS")
+
+
+JET_PRODUCTS = 16 * 64 + 64 * 32 + 32 * 32 + 32 * 5
+
+
+def run_onnxruntime(python, network, work):
+    """(figures of bench/onnxruntime_float.py, why there are none)."""
+    if python is None:
+        return None, "no virtual environment with ONNX Runtime"
+    return child([python, ROOT / "bench" / "onnxruntime_float.py", network.bench], work / f"onnxruntime_{network.bench}.log")
 
 
 def measure(weft, network, options, rates, blas, table, notes):
     work, title = options.work, network.title
     x, large, one, y = (work / f"{network.bench}_{name}.npy" for name in ("x", "large", "one", "y"))
-    rows = network.inputs(LARGE)
+    rows = network.inputs(max(network.large, network.samples))
     np.save(large, rows)
-    np.save(x, rows[:SAMPLES])
+    np.save(x, rows[: network.samples])
     np.save(one, rows[:1])
     project = work / network.bench
     weft.run("convert", network.model, "-o", project, *network.options)
@@ -186,17 +226,21 @@ def measure(weft, network, options, rates, blas, table, notes):
         return max(a["samples_per_second"] for a in answers), answers[0]["executor"]
 
     rate, executor = rate_of(x, options.runs)
-    yardsticks(table, title, network.bench, rate, rates, blas)
+    yardsticks(table, title, network.products, network.bench, rate, rates, blas)
+    ort, ort_why = run_onnxruntime(options.onnxruntime, network, work)
+    table.against_peer(title, "emulator, one core", rate, "samples/s", f"the shape in float, ONNX Runtime {ort['version'] if ort else ''}",
+                       ort and ort["samples_per_second"], ort_why)
 
     peer, why = run_hls4ml(options.hls4ml, network, work)
     name = f"hls4ml {peer['version']}" if peer else "hls4ml"
     peer_rate = peer and peer["samples_per_second"]
     table.against_peer(title, "emulator, one core", rate, "samples/s", f"{name}, compiled C simulation", peer_rate,
                        "missing, see below")
-    file_to_file = process_ms([weft.binary, "predict", project, large, "-o", y, "--threads", "1", "-q"], 7)
-    whole = LARGE / min(file_to_file) * 1e3
-    if peer:
-        table.against_peer(title, f"file to file, {LARGE:,} samples", whole, "samples/s", f"{name}, array to array", peer_rate)
+    file_to_file = []
+    if network.large and peer:
+        file_to_file = process_ms([weft.binary, "predict", project, large, "-o", y, "--threads", "1", "-q"], 7)
+        table.against_peer(title, f"file to file, {network.large:,} samples", network.large / min(file_to_file) * 1e3, "samples/s",
+                           f"{name}, array to array", peer_rate)
 
     waits = {}
     for what, command in {
@@ -217,11 +261,13 @@ def measure(weft, network, options, rates, blas, table, notes):
                      f"took {seconds['import']:.1f} s more, not counted")
     else:
         notes.append(f"{network.bench}: hls4ml is missing: {why}")
-    rate_large, _ = rate_of(large, 7)
-    notes.append(f"{network.bench}: in a batch of {LARGE:,} ({rows.nbytes / 1e6:.0f} MB of inputs) the emulator reaches "
-                 f"{quantity(rate_large, 'samples/s')}, in one of {SAMPLES:,} {quantity(rate, 'samples/s')}")
+    rate_large = None
+    if network.large:
+        rate_large, _ = rate_of(large, 7)
+        notes.append(f"{network.bench}: in a batch of {network.large:,} ({rows.nbytes / 1e6:.0f} MB of inputs) the emulator reaches "
+                     f"{quantity(rate_large, 'samples/s')}, in one of {network.samples:,} {quantity(rate, 'samples/s')}")
     return {"samples_per_second": rate, "samples_per_second_large": rate_large, "executor": executor, "file_to_file_ms": file_to_file,
-            "first_result_ms": waits, "hls4ml": peer, "hls4ml_missing": why}
+            "first_result_ms": waits, "hls4ml": peer, "hls4ml_missing": why, "onnxruntime": ort}
 
 
 def equal_logits(weft, network, project, work):
@@ -246,6 +292,8 @@ def main():
     parser.add_argument("--emulator-bench", required=True)
     parser.add_argument("--work", required=True, type=pathlib.Path)
     parser.add_argument("--hls4ml", help="python of an environment with bench/requirements-hls4ml.txt")
+    parser.add_argument("--onnxruntime", help="python of an environment with bench/requirements-onnxruntime.txt")
+    parser.add_argument("--only", type=lambda text: set(text.split(",")), help="networks by their short names: jet, svhn, ...")
     parser.add_argument("--data", type=pathlib.Path, default=os.environ.get("WEFT_DATA_DIR") or ROOT.parent / "shared" / "data")
     parser.add_argument("--runs", type=int, default=21, help="runs of every figure of Weft")
     parser.add_argument("--json", type=pathlib.Path, help="file for all figures")
@@ -257,8 +305,10 @@ def main():
     try:
         rates, times, blas = emulator_bench(options.emulator_bench, options.work)
         jet = max((name for name in rates if name.startswith("jet_8bit/")), key=rates.get)
-        yardsticks(table, "jet tagger's shape, in process", "jet", rates[jet], rates, blas)
+        yardsticks(table, "jet tagger's shape, in process", JET_PRODUCTS, "jet", rates[jet], rates, blas)
         for network in networks(pathlib.Path(options.data), options.hls4ml, options.work, notes):
+            if options.only and network.bench not in options.only:
+                continue
             answer[network.bench] = measure(weft, network, options, rates, blas, table, notes)
         start = process_ms([weft.binary, "--version"], options.runs)
     except WeftError as error:
