@@ -75,19 +75,29 @@ Result<void> lower_dense(const nn::Node& node, Recipe& recipe, const IntegerPara
 }
 
 Result<std::optional<IntegerParameter>> bias_parameter(const nn::Node& node, Recipe& recipe,
-                                                       const IntegerParameter& kernel) {
-  const auto it = node.parameters.find("bias");
+                                                       const IntegerParameter& kernel, const std::string& role) {
+  const auto it = node.parameters.find(role);
   if (it == node.parameters.end()) return std::optional<IntegerParameter>();
   if (!kernel.chosen && !it->second.quantizer && !it->second.quantized) {
     const auto& values = it->second.values;
     return std::optional<IntegerParameter>(IntegerParameter{values, IntTensor(values.shape), Scale(), false, {}});
   }
-  WEFT_TRY(auto bias, recipe.integer_parameter(node, "bias"));
+  WEFT_TRY(auto bias, recipe.integer_parameter(node, role));
   return std::optional<IntegerParameter>(std::move(bias));
 }
 
 Result<void> lower_product(const nn::Node& node, Recipe& recipe, const Recipe::Codes& x, const IntegerParameter& kernel,
                            const std::optional<IntegerParameter>& bias, Context& ctx) {
+  WEFT_TRY(Symbol out, product(node, node.name, recipe, x, kernel, bias, ctx));
+  const auto activation = node.functions.find("activation");
+  if (activation != node.functions.end()) {
+    WEFT_TRY(out, recipe.apply(node, std::move(out), activation->second));
+  }
+  return recipe.set_output(node, std::move(out));
+}
+
+Result<Symbol> product(const nn::Node& node, const std::string& name, Recipe& recipe, const Recipe::Codes& x,
+                       const IntegerParameter& kernel, const std::optional<IntegerParameter>& bias, Context& ctx) {
   const std::int64_t n_in = kernel.codes.shape.at(0);
   const std::int64_t n_out = kernel.codes.shape.at(1);
   const auto outputs = static_cast<std::size_t>(n_out);
@@ -207,7 +217,7 @@ Result<void> lower_product(const nn::Node& node, Recipe& recipe, const Recipe::C
   }
 
   Symbol out;
-  WEFT_TRY(out.value, recipe.add(node.name, std::move(matvec), std::move(scale), node.origin));
+  WEFT_TRY(out.value, recipe.add(name, std::move(matvec), std::move(scale), node.origin));
   out.typed = !kernel.chosen;
   out.layer = node.name;
   recipe.certificate(node.name, node.op);
@@ -219,11 +229,7 @@ Result<void> lower_product(const nn::Node& node, Recipe& recipe, const Recipe::C
     exact::ReadoutStep step{exact::ReadoutStep::Op::Add, bias->values.data};
     WEFT_TRY(out, recipe.push(node, std::move(out), std::move(step)));
   }
-  const auto activation = node.functions.find("activation");
-  if (activation != node.functions.end()) {
-    WEFT_TRY(out, recipe.apply(node, std::move(out), activation->second));
-  }
-  return recipe.set_output(node, std::move(out));
+  return out;
 }
 
 void evaluate_dense(const std::vector<float>& x, const FloatTensor& kernel, const FloatTensor* bias,

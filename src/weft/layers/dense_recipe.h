@@ -15,10 +15,16 @@ Result<void> lower_dense(const nn::Node& node, Recipe& recipe, const IntegerPara
 Result<void> lower_product(const nn::Node& node, Recipe& recipe, const Recipe::Codes& x, const IntegerParameter& kernel,
                            const std::optional<IntegerParameter>& bias, Context& ctx);
 
+/// The same sum without what follows it; the value is called `name`. No certificate or result is made but for the bound
+/// on the order of additions, which is the symbol's.
+Result<Symbol> product(const nn::Node& node, const std::string& name, Recipe& recipe, const Recipe::Codes& x,
+                       const IntegerParameter& kernel, const std::optional<IntegerParameter>& bias, Context& ctx);
+
 /// The bias of a node as integers, or as float32 values where it is added in the step function: a float bias behind a
 /// kernel that carries its own quantizer.
 Result<std::optional<IntegerParameter>> bias_parameter(const nn::Node& node, Recipe& recipe,
-                                                       const IntegerParameter& kernel);
+                                                       const IntegerParameter& kernel,
+                                                       const std::string& role = "bias");
 
 /// float32 y = x W + b on a batch, products and sums in index order.
 void evaluate_dense(const std::vector<float>& x, const FloatTensor& kernel, const FloatTensor* bias,

@@ -3,12 +3,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace weft::layers {
 
-std::vector<float>& FloatRun::output(const nn::Node& node) {
-  auto& out = at(node.outputs[0]);
-  out.resize(static_cast<std::size_t>(batch_ * element_count(graph_.at(node.outputs[0]).shape)));
+std::vector<float>& FloatRun::output(const nn::Node& node, std::size_t i) {
+  auto& out = at(node.outputs.at(i));
+  out.resize(static_cast<std::size_t>(batch_ * element_count(graph_.at(node.outputs[i]).shape)));
   return out;
+}
+
+void FloatRun::note(const nn::Node& node, const std::string& role, const std::vector<float>& values) {
+  if (ranges_ == nullptr || values.empty()) return;
+  const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
+  const auto [it, first] = ranges_->try_emplace({node.name, role}, std::pair<double, double>{*lo, *hi});
+  if (first) return;
+  it->second.first = std::min(it->second.first, static_cast<double>(*lo));
+  it->second.second = std::max(it->second.second, static_cast<double>(*hi));
 }
 
 Result<FloatTensor> parameter_values(const nn::Node& node, const std::string& role, Context& ctx) {
@@ -40,8 +51,9 @@ Result<void> apply_function(const nn::Node& node, const std::string& role, std::
 }
 
 Result<std::vector<std::vector<float>>> run_float(const nn::Graph& graph, const std::vector<std::vector<float>>& inputs,
-                                                  std::int64_t batch, Context& ctx) {
+                                                  std::int64_t batch, Context& ctx, FloatRun::Ranges* ranges) {
   FloatRun run(graph, batch);
+  run.observe(ranges);
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) run.at(graph.inputs[i].tensor) = inputs.at(i);
   for (const auto& node : graph.nodes) {
     if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {.file = graph.file}, "the run was interrupted");

@@ -24,13 +24,20 @@ class FloatRun {
   [[nodiscard]] const std::vector<float>& input(const nn::Node& node, std::size_t i) const {
     return at(node.inputs[i]);
   }
-  /// Sized batch * elements of the output.
-  std::vector<float>& output(const nn::Node& node);
+  /// Sized batch * elements of output `i`.
+  std::vector<float>& output(const nn::Node& node, std::size_t i = 0);
+
+  /// Smallest and largest value of intermediates inside of layers, by "layer" and role, while a run is observed.
+  using Ranges = std::map<std::pair<std::string, std::string>, std::pair<double, double>>;
+  void observe(Ranges* ranges) { ranges_ = ranges; }
+  /// Notes the values of an intermediate; layers with declared intermediate types call it.
+  void note(const nn::Node& node, const std::string& role, const std::vector<float>& values);
 
  private:
   const nn::Graph& graph_;
   std::int64_t batch_;
   std::vector<std::vector<float>> tensors_;
+  Ranges* ranges_ = nullptr;
 };
 
 /// The parameter `role` as the layer computes with it: its quantizer applied. Fails when the quantizer does.
@@ -41,9 +48,10 @@ Result<FloatTensor> parameter_values(const nn::Node& node, const std::string& ro
 Result<void> apply_function(const nn::Node& node, const std::string& role, std::vector<float>& data,
                             std::int64_t channels, Context& ctx);
 
-/// Evaluates all nodes; inputs by graph input name, [batch, ...]. Returns every tensor by TensorId.
+/// Evaluates all nodes; inputs by graph input name, [batch, ...]. Returns every tensor by TensorId. `ranges`, if given,
+/// collects those of intermediates inside of layers.
 Result<std::vector<std::vector<float>>> run_float(const nn::Graph& graph, const std::vector<std::vector<float>>& inputs,
-                                                  std::int64_t batch, Context& ctx);
+                                                  std::int64_t batch, Context& ctx, FloatRun::Ranges* ranges = nullptr);
 
 /// Softmax in place, in float32, of every row of `n` numbers.
 void softmax_rows(std::vector<float>& data, std::size_t n);

@@ -33,11 +33,16 @@ struct Layer {
   Result<void> (*lower)(const nn::Node&, Recipe&, Context&) = nullptr;
   /// Multiply-accumulates per sample, for reports.
   std::int64_t (*macs)(const nn::Graph&, const nn::Node&) = nullptr;
+  /// Layers that can have several outputs: the shapes of all that the node has; `infer_shape` is not asked then.
+  std::size_t max_outputs = 1;
+  Result<std::vector<Shape>> (*infer_shapes)(const nn::Graph&, const nn::Node&, Context&) = nullptr;
 };
 
 /// Every layer Weft knows, in alphabetic order.
 const std::vector<Layer>& all_layers();
 const Layer* find_layer(std::string_view op);
+/// Shapes of all outputs of a node.
+Result<std::vector<Shape>> output_shapes(const nn::Graph& graph, const nn::Node& node, Context& ctx);
 
 /// Checks every node against its schema and fills the shapes of the output tensors. Reports all problems.
 Result<void> check(nn::Graph& graph, Context& ctx);

@@ -79,6 +79,12 @@ class TypePolicy {
                                                    double hi) const = 0;
   /// Forced accumulator, if the user set one.
   [[nodiscard]] virtual std::optional<fixed::FixedType> accumulator(const nn::Node& node) const = 0;
+  /// Type that the user set for an intermediate inside of the layer ("gate_input", "gate", "state", "cell").
+  [[nodiscard]] virtual std::optional<fixed::FixedType> intermediate(const nn::Node& node,
+                                                                     const std::string& role) const = 0;
+  /// Type by default for an intermediate: from calibration, else from [lo, hi] where that is finite, else the default.
+  [[nodiscard]] virtual fixed::FixedType default_intermediate(const nn::Node& node, const std::string& role, double lo,
+                                                              double hi) const = 0;
   enum class Softmax { Remove, Table, ArgMax };
   [[nodiscard]] virtual Softmax softmax(const nn::Node& node, bool is_final) const = 0;
 };
@@ -137,8 +143,9 @@ class Recipe {
     Rational offset{0};
   };
   Result<Codes> codes(const nn::Node& node, const Symbol& symbol, bool allow_offset);
-  /// Casts to a fixed-point type chosen by the user or by default.
-  Result<Symbol> cast(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type);
+  /// Casts to a fixed-point type chosen by the user or by default; `what` names it in the certificate.
+  Result<Symbol> cast(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type,
+                      std::string_view what = "result");
 
   // --- certificates
   LayerCertificate& certificate(const std::string& layer, const std::string& op);

@@ -292,7 +292,8 @@ Result<Symbol> Recipe::apply(const nn::Node& node, Symbol symbol, const quantize
   return symbol;
 }
 
-Result<Symbol> Recipe::cast(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type) {
+Result<Symbol> Recipe::cast(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type,
+                            std::string_view what) {
   const exact::Value& x = value(symbol.value);
   // A cast that loses nothing leaves the meaning as it is: the codes already lie on the type's grid and in its range.
   const auto log2 = fixed::log2_exact(x.scale.at(0));
@@ -316,7 +317,7 @@ Result<Symbol> Recipe::cast(const nn::Node& node, const Symbol& symbol, const fi
     ctx_.report(
         Kind::TypeMayWrap, node.origin,
         fmt::format("values may leave {} and are not clipped; use SAT or a wider type", fixed::to_string(type)));
-  weaken(node, Word::Quantized, fmt::format("result as {}", fixed::to_string(type)));
+  weaken(node, Word::Quantized, fmt::format("{} as {}", what, fixed::to_string(type)));
   if (symbol.pending.size() == 1 && is_plain_relu(symbol.pending[0])) {
     // The ReLU by itself: a negative number that becomes 0 is no saturation of the type.
     WEFT_TRY(const Symbol positive, relu_alone(node, symbol));

@@ -50,7 +50,8 @@ std::string nearest(const std::string& word, const List& known) {
 
 constexpr std::array kBlockKeys = {"Precision", "ReuseFactor", "Strategy", "Implementation",
                                    "Skip",      "Softmax",     "Trace",    "TraceOutput"};
-constexpr std::array kRoles = {"default", "weight", "bias", "result", "accum"};
+constexpr std::array kRoles = {"default",        "weight",     "bias", "result", "accum", "recurrent_weight",
+                               "recurrent_bias", "gate_input", "gate", "state",  "cell"};
 constexpr std::array kTopKeys = {"Model",       "LayerType",        "LayerName", "HLSConfig",  "Part",
                                  "XilinxPart",  "ClockPeriod",      "IOType",    "Backend",    "OutputDir",
                                  "ProjectName", "KerasJson",        "KerasH5",   "KerasModel", "OnnxModel",
@@ -123,10 +124,12 @@ struct Parser {
   }
 
   void role(BlockConfig& block, const std::string& role_name, const std::string& value, const std::string& where) {
-    if (std::find(kRoles.begin(), kRoles.end(), role_name) == kRoles.end())
+    const auto known =
+        std::find_if(kRoles.begin(), kRoles.end(), [&](const char* k) { return lowered(k) == lowered(role_name); });
+    if (known == kRoles.end())
       return fail(Kind::ConfigUnknownKey,
                   fmt::format("{}: unknown precision `{}`{}", where, role_name, nearest(role_name, kRoles)));
-    if (auto spec = type(value, where)) block.precision[role_name] = *spec;
+    if (auto spec = type(value, where)) block.precision[*known] = *spec;
   }
 
   void block(BlockConfig& out, const YAML::Node& node, const std::string& where) {

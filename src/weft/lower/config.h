@@ -15,7 +15,8 @@ namespace weft::lower {
 
 /// One block of a configuration. Empty entries fall through: LayerName, then LayerType, then Model.
 struct BlockConfig {
-  /// By role: "default", "weight", "bias", "result", "accum".
+  /// By role: "default", "weight", "bias", "result", "accum", of recurrent layers "recurrent_weight",
+  /// "recurrent_bias", "gate_input", "gate", "state", "cell".
   std::map<std::string, fixed::TypeSpec> precision;
   std::optional<std::int64_t> reuse_factor;
   std::optional<std::string> strategy;

@@ -16,9 +16,10 @@ namespace {
 
 /// Smallest and largest value of every layer's result and every input on the calibration data.
 Result<std::map<std::string, std::pair<double, double>>> observe(const nn::Graph& graph, const Calibration& calibration,
+                                                                 layers::FloatRun::Ranges& intermediates,
                                                                  Context& ctx) {
   std::map<std::string, std::pair<double, double>> out;
-  WEFT_TRY(const auto tensors, layers::run_float(graph, calibration.inputs, calibration.batch, ctx));
+  WEFT_TRY(const auto tensors, layers::run_float(graph, calibration.inputs, calibration.batch, ctx, &intermediates));
   const auto note = [&](const std::string& name, const std::vector<float>& data) {
     if (data.empty()) return;
     const auto [lo, hi] = std::minmax_element(data.begin(), data.end());
@@ -57,12 +58,13 @@ Result<void> add_output(const nn::GraphPort& port, layers::Recipe& recipe) {
 Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& ctx) {
   nn::Graph graph = source;
   std::map<std::string, std::pair<double, double>> observed;
+  layers::FloatRun::Ranges intermediates;
   if (options.calibration) {
     // Before folding: ranges of the layers as the source names them.
-    WEFT_TRY(observed, observe(graph, *options.calibration, ctx));
+    WEFT_TRY(observed, observe(graph, *options.calibration, intermediates, ctx));
   }
   const Folding folding = fold_affine(graph);
-  const Policy policy(options, std::move(observed));
+  const Policy policy(options, std::move(observed), std::move(intermediates));
   layers::Recipe recipe(graph, policy, ctx);
 
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) {

@@ -25,13 +25,16 @@ fixed::FixedType type_for_range(double lo, double hi, int width_bits, bool allow
   return type;
 }
 
-Policy::Policy(const Options& options, std::map<std::string, std::pair<double, double>> observed)
-    : options_(options), settings_{&options.config}, observed_(std::move(observed)) {}
+Policy::Policy(const Options& options, std::map<std::string, std::pair<double, double>> observed,
+               layers::FloatRun::Ranges intermediates)
+    : options_(options),
+      settings_{&options.config},
+      observed_(std::move(observed)),
+      intermediates_(std::move(intermediates)) {}
 
-std::optional<fixed::FixedType> Policy::result(const nn::Node& node) const {
-  // Only what is said of the layer's result itself: a default for everything applies where a type is needed.
+std::optional<fixed::FixedType> Policy::named(const nn::Node& node, const std::string& role) const {
   const auto find = [&](const BlockConfig& block) -> std::optional<fixed::FixedType> {
-    const auto it = block.precision.find("result");
+    const auto it = block.precision.find(role);
     if (it == block.precision.end() || it->second.form == fixed::TypeSpec::Form::Auto) return std::nullopt;
     return it->second.fixed;
   };
@@ -44,6 +47,24 @@ std::optional<fixed::FixedType> Policy::result(const nn::Node& node) const {
   return find(config.model);
 }
 
+std::optional<fixed::FixedType> Policy::result(const nn::Node& node) const {
+  // Only what is said of the layer's result itself: a default for everything applies where a type is needed.
+  return named(node, "result");
+}
+
+std::optional<fixed::FixedType> Policy::intermediate(const nn::Node& node, const std::string& role) const {
+  return named(node, role);
+}
+
+fixed::FixedType Policy::default_intermediate(const nn::Node& node, const std::string& role, double lo,
+                                              double hi) const {
+  if (const auto spec = settings_.type(node, role)) return spec->fixed;
+  if (const auto it = intermediates_.find({node.name, role}); it != intermediates_.end())
+    return type_for_range(it->second.first, it->second.second, options_.default_type.width_bits, true);
+  if (std::isfinite(lo) && std::isfinite(hi)) return type_for_range(lo, hi, options_.default_type.width_bits, true);
+  return options_.default_type;
+}
+
 fixed::FixedType Policy::default_result(const nn::Node& node, double, double) const {
   if (const auto spec = settings_.type(node, "result")) return spec->fixed;
   if (const auto it = observed_.find(node.name); it != observed_.end())
@@ -52,7 +73,10 @@ fixed::FixedType Policy::default_result(const nn::Node& node, double, double) co
 }
 
 fixed::FixedType Policy::parameter(const nn::Node& node, const std::string& role, double lo, double hi) const {
-  if (const auto spec = settings_.type(node, role == "bias" ? "bias" : "weight")) return spec->fixed;
+  if (role.starts_with("recurrent_"))
+    if (const auto own = named(node, role == "recurrent_bias" ? role : "recurrent_weight")) return *own;
+  const bool bias = role == "bias" || role == "recurrent_bias";
+  if (const auto spec = settings_.type(node, bias ? "bias" : "weight")) return spec->fixed;
   return type_for_range(lo, hi, options_.default_type.width_bits, false);
 }
 
