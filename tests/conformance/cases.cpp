@@ -205,6 +205,7 @@ std::vector<Case> all_cases() {
   add_spatial_cases(out);
   add_merge_cases(out);
   add_hgq_cases(out);
+  add_recurrent_cases(out);
   return out;
 }
 

@@ -28,6 +28,9 @@ void add_merge_cases(std::vector<Case>& out);
 /// HGQ's quantizers with grids per channel and per element.
 void add_hgq_cases(std::vector<Case>& out);
 
+/// Cells unrolled over time, and spiking neurons.
+void add_recurrent_cases(std::vector<Case>& out);
+
 /// Every row; a test fails when a layer of the registry occurs in none.
 std::vector<Case> all_cases();
 

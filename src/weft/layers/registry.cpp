@@ -19,8 +19,8 @@ Result<void> check_schema(const Layer& layer, const nn::Node& node, Context& ctx
   if (node.inputs.size() < layer.min_inputs || node.inputs.size() > layer.max_inputs)
     return fail(fmt::format("{} takes {} to {} inputs, {} are given", layer.op, layer.min_inputs, layer.max_inputs,
                             node.inputs.size()));
-  if (node.outputs.size() != 1)
-    return fail(fmt::format("{} has one output, {} are given", layer.op, node.outputs.size()));
+  if (node.outputs.empty() || node.outputs.size() > layer.max_outputs)
+    return fail(fmt::format("{} has up to {} outputs, {} are given", layer.op, layer.max_outputs, node.outputs.size()));
   for (const auto& [key, value] : node.attributes)
     if (!contains(layer.attributes, key)) return fail(fmt::format("{} has no attribute `{}`", layer.op, key));
   for (const auto& [role, value] : node.parameters)
@@ -54,7 +54,11 @@ const std::vector<Layer>& all_layers() {
                                           global_average_pool_layer(),
 
                                           global_max_pool_layer(),
+                                          gru_layer(),
                                           identity_layer(),
+                                          if_layer(),
+                                          lif_layer(),
+                                          lstm_layer(),
                                           max_pool_layer(),
                                           maximum_layer(),
                                           minimum_layer(),
@@ -69,6 +73,7 @@ const std::vector<Layer>& all_layers() {
                                           reduce_sum_layer(),
                                           rescaling_layer(),
                                           reshape_layer(),
+                                          simple_rnn_layer(),
                                           slice_layer(),
                                           softmax_layer(),
                                           sub_layer(),
@@ -81,6 +86,14 @@ const Layer* find_layer(std::string_view op) {
   for (const auto& row : all_layers())
     if (row.op == op) return &row;
   return nullptr;
+}
+
+Result<std::vector<Shape>> output_shapes(const nn::Graph& graph, const nn::Node& node, Context& ctx) {
+  const Layer* layer = find_layer(node.op);
+  WEFT_CHECK(layer != nullptr, "a node of no layer");
+  if (layer->infer_shapes != nullptr) return layer->infer_shapes(graph, node, ctx);
+  WEFT_TRY(auto shape, layer->infer_shape(graph, node, ctx));
+  return std::vector<Shape>{std::move(shape)};
 }
 
 Result<Shape> same_shape(const nn::Graph& graph, const nn::Node& node, Context&) {
@@ -105,13 +118,16 @@ Result<void> check(nn::Graph& graph, Context& ctx) {
     for (auto id : node.inputs)
       if (!known[id.index])
         return ctx.fail(Kind::ModelMalformed, node.origin, "the node reads a tensor that nothing has computed yet");
-    auto shape = layer->infer_shape(graph, node, ctx);
-    if (!shape) {
+    const auto shapes = output_shapes(graph, node, ctx);
+    if (!shapes) {
       ok = false;
       continue;
     }
-    graph.tensors[node.outputs[0].index].shape = *shape;
-    known[node.outputs[0].index] = true;
+    WEFT_CHECK(shapes->size() >= node.outputs.size(), "a layer without shapes of its outputs");
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      graph.tensors[node.outputs[i].index].shape = (*shapes)[i];
+      known[node.outputs[i].index] = true;
+    }
   }
   if (!ok) return diag::failure;
   for (const auto& port : graph.outputs)
