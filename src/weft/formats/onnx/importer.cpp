@@ -24,6 +24,7 @@ class Importer {
   Importer(const SourceModel& source, Context& ctx) : source_(source), ctx_(ctx) {}
 
   Result<void> prepare();
+  Result<std::set<std::string>> inputs_with_time_first();
   Result<void> add_inputs();
   void set_input(const std::string& name, Constant value) { values_[name] = Value(std::move(value)); }
   Result<void> run();
@@ -262,12 +263,29 @@ Result<void> Importer::prepare() {
   return check_operators();
 }
 
+/// Graph inputs that a recurrent operator reads as [time, batch, features] or [directions, batch, units].
+Result<std::set<std::string>> Importer::inputs_with_time_first() {
+  std::set<std::string> out;
+  for (const auto n : order_) {
+    const NodeHead& node = source_.nodes()[n];
+    if (node.op_type != "RNN" && node.op_type != "LSTM" && node.op_type != "GRU") continue;
+    WEFT_TRY(const auto attributes, source_.attributes(n, origin_of(n), ctx_));
+    const auto layout = attributes.find("layout");
+    if (layout != attributes.end() && layout->second.i == 1) continue;
+    for (const std::size_t i : {0, 5, 6})
+      if (i < node.inputs.size() && !node.inputs[i].empty()) out.insert(node.inputs[i]);
+  }
+  return out;
+}
+
 Result<void> Importer::add_inputs() {
   builder_.graph.name = source_.graph_name();
   builder_.graph.file = source_.file();
   builder_.graph.framework = nn::Framework::Onnx;
   std::optional<std::int64_t> batch;
+  WEFT_TRY(const auto time_first, inputs_with_time_first());
   for (const auto& port : source_.inputs()) {
+    const std::size_t axis = time_first.count(port.name) != 0 ? 1 : 0;
     const Origin origin{.file = source_.file(), .tensor = port.name};
     const auto fail = [&](Kind kind, const std::string& what) {
       return ctx_.fail(kind, origin, fmt::format("graph input `{}` {}", port.name, what));
@@ -281,14 +299,15 @@ Result<void> Importer::add_inputs() {
       return fail(Kind::ShapeMismatch, "has no shape; give it one with a fixed extent for every axis but the batch");
     if (port.shape.empty()) return fail(Kind::ShapeMismatch, "is a single number without a batch axis");
     if (port.shape.size() > kMaxRank) return fail(Kind::LimitExceeded, fmt::format("has {} axes", port.shape.size()));
-    for (std::size_t d = 1; d < port.shape.size(); ++d) {
-      if (port.shape[d] < 1) {
+    if (port.shape.size() <= axis) return fail(Kind::ShapeMismatch, "has no batch axis");
+    for (std::size_t d = 0; d < port.shape.size(); ++d) {
+      if (d != axis && port.shape[d] < 1) {
         return fail(Kind::ShapeMismatch,
-                    fmt::format("has no fixed extent at axis {}; only the batch (axis 0) may be open", d));
+                    fmt::format("has no fixed extent at axis {}; only the batch (axis {}) may be open", d, axis));
       }
     }
     // 0 and below also stand for "open" in old files.
-    const auto extent = port.shape.front();
+    const auto extent = port.shape[axis];
     if (extent < 1) continue;
     if (batch && *batch != extent) {
       return fail(
@@ -302,7 +321,8 @@ Result<void> Importer::add_inputs() {
   for (const auto& port : source_.inputs()) {
     Dynamic x;
     x.shape = port.shape;
-    x.shape.front() = builder_.batch;
+    x.batch_axis = time_first.count(port.name) != 0 ? 1 : 0;
+    x.shape[static_cast<std::size_t>(x.batch_axis)] = builder_.batch;
     x.element = *element_from_number(port.element_number);
     if (!checked_count(x.shape, kMaxExtentProduct) || !checked_count(x.sample_shape(), ctx_.limits.tensor_elements)) {
       return ctx_.fail(

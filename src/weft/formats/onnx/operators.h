@@ -118,6 +118,10 @@ Result<Values> upsample(Call& call);
 Result<Values> resize(Call& call);
 Result<Values> depth_to_space(Call& call);
 Result<Values> space_to_depth(Call& call);
+// ops_recurrent.cpp
+Result<Values> rnn(Call& call);
+Result<Values> lstm(Call& call);
+Result<Values> gru(Call& call);
 // ops_qcdq.cpp
 Result<Values> quantize_linear(Call& call);
 Result<Values> dequantize_linear(Call& call);

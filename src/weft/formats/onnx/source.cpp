@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <limits>
 #include <string_view>
 
@@ -218,6 +220,9 @@ Result<SourceAttributes> SourceModel::attributes(std::size_t node, const Origin&
       return ctx.fail(Kind::ModelMalformed, origin, fmt::format("attribute `{}` is no UTF-8 text", name));
     value.floats.assign(attribute.floats().begin(), attribute.floats().end());
     value.ints.assign(attribute.ints().begin(), attribute.ints().end());
+    value.strings.assign(attribute.strings().begin(), attribute.strings().end());
+    if (!std::all_of(value.strings.begin(), value.strings.end(), [](const auto& s) { return is_utf8(s); }))
+      return ctx.fail(Kind::ModelMalformed, origin, fmt::format("attribute `{}` is no UTF-8 text", name));
     if (value.type == AttributeType::Tensor) {
       Origin where = origin;
       where.tensor = name;

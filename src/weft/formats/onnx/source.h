@@ -38,6 +38,7 @@ struct SourceAttribute {
   std::string s;
   std::vector<float> floats;
   std::vector<std::int64_t> ints;
+  std::vector<std::string> strings;
   ConstantPtr tensor;
 };
 using SourceAttributes = std::map<std::string, SourceAttribute>;
