@@ -41,6 +41,8 @@ nn::Node& cell(Builder& b, const std::string& name, const Cell& c, AttributeMap 
     n.functions["activation"] = tanh_bits(5);
     if (c.op != "SimpleRNN") n.functions["recurrent_activation"] = sigmoid_bits(5);
   } else {
+    // Tables of 11 bits keep the emitted designs of this test small.
+    b.options().default_type = {11, 4, true};
     n.functions["activation"] = plain("tanh");
     if (c.op != "SimpleRNN") n.functions["recurrent_activation"] = plain("sigmoid");
   }
