@@ -10,6 +10,7 @@
 
 #include "weft/emulate/block.h"
 #include "weft/emulate/dispatch.h"
+#include "weft/emulate/hoist.h"
 #include "weft/emulate/plan.h"
 #include "weft/support/threads.h"
 
@@ -106,6 +107,8 @@ Result<Counters> run_batch(const exact::Graph& graph, const Kernels& kernels, co
 
 struct Emulator::Impl {
   exact::Graph graph;
+  /// What the plan computes: the same inputs and outputs, maybe other values between.
+  exact::Graph planned;
   Isa isa = Isa::Portable;
   const Kernels* kernels = nullptr;
   Plan plan;
@@ -127,18 +130,19 @@ Result<Emulator> Emulator::compile(const exact::Graph& graph, Isa isa, Context& 
   }
   std::vector<exact::ValueId> outputs;
   for (const auto& output : graph.outputs) outputs.push_back(output.value);
-  WEFT_TRY(impl->plan, make_plan(impl->graph, *impl->kernels, outputs, ctx));
+  impl->planned = hoist_step_functions(impl->graph, outputs);
+  WEFT_TRY(impl->plan, make_plan(impl->planned, *impl->kernels, outputs, ctx));
   return Emulator(std::move(impl));
 }
 
 Result<Counters> Emulator::run(const std::vector<const float*>& inputs, std::size_t batch,
                                std::vector<std::vector<std::int64_t>>& outputs, Context& ctx) const {
-  return run_batch(impl_->graph, *impl_->kernels, impl_->plan, {inputs, {}, batch}, outputs, ctx);
+  return run_batch(impl_->planned, *impl_->kernels, impl_->plan, {inputs, {}, batch}, outputs, ctx);
 }
 
 Result<Counters> Emulator::run_codes(const std::vector<const std::int64_t*>& inputs, std::size_t batch,
                                      std::vector<std::vector<std::int64_t>>& outputs, Context& ctx) const {
-  return run_batch(impl_->graph, *impl_->kernels, impl_->plan, {{}, inputs, batch}, outputs, ctx);
+  return run_batch(impl_->planned, *impl_->kernels, impl_->plan, {{}, inputs, batch}, outputs, ctx);
 }
 
 Result<Counters> Emulator::run_traced(const std::vector<const float*>& inputs, std::size_t batch,

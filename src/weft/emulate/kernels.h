@@ -40,6 +40,7 @@ enum class RoundForm : std::uint8_t {
   Sign,      ///< the same with sign_addend more where x is negative, that is where x + addend < sign_at
   Even,      ///< the same with bit 0 of y cleared where x + addend has no bit of tie_mask
   Nearest,   ///< as Even for small x: float bits(x + addend) + magic, rounded by the adder, minus magic_bits
+  Line,      ///< y = floor(float(x) * slope + start) + post, as line_fit.h says
   Compare    ///< y = base + sum over k of (x > thresholds[k] ? deltas[k] : 0)
 };
 /// Second part.
@@ -60,6 +61,8 @@ struct Epilogue {
   const std::int32_t* tie_mask = nullptr;
   const std::int32_t* magic = nullptr;       ///< bits of a float
   const std::int32_t* magic_bits = nullptr;  ///< bits of the sum for y = 0
+  const std::int32_t* slope = nullptr;       ///< bits of floats
+  const std::int32_t* start = nullptr;
   const std::int32_t* base = nullptr;
   const std::int32_t* thresholds = nullptr;
   const std::int32_t* deltas = nullptr;

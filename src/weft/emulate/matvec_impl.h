@@ -63,6 +63,15 @@ WEFT_INLINE void apply_epilogue(Vec (&y)[kOutputs][kCount], const Epilogue& e, s
         WEFT_UNROLL for (int v = 0; v < kCount; ++v) y[k][v] = sub(add_floats(y[k][v], magic), bits);
       }
       break;
+    case RoundForm::Line: {
+      const Vec post = set1(e.post);
+      WEFT_UNROLL for (int k = 0; k < kOutputs; ++k) {
+        const Vec slope = set1(e.slope[f + k]);
+        const Vec start = set1(e.start[f + k]);
+        WEFT_UNROLL for (int v = 0; v < kCount; ++v) y[k][v] = add(floor_of_line(y[k][v], slope, start), post);
+      }
+      break;
+    }
     case RoundForm::Compare:
       WEFT_UNROLL for (int k = 0; k < kOutputs; ++k) {
         const std::int32_t* thresholds = e.thresholds + (f + k) * e.n_thresholds;
@@ -299,7 +308,7 @@ void pool(const PoolArgs& a) {
 void requant(const RequantArgs& a, Tally& tally) {
   const Epilogue& e = *a.epilogue;
   Tally local = tally;
-  const bool has_addend = e.round != RoundForm::None && e.round != RoundForm::Compare;
+  const bool has_addend = e.round != RoundForm::None && e.round != RoundForm::Line && e.round != RoundForm::Compare;
   std::int64_t f = 0;
   for (std::int64_t i = 0; i < a.elements; ++i) {
     const Vec addend = set1(has_addend ? e.addend[f] : 0);

@@ -100,10 +100,35 @@ WEFT_INLINE std::int64_t convert_thirty_twos(const ConvertArgs& a, NearestCode& 
   return i;
 }
 
+/// Rows of three numbers, one unit each (pixels): converted as one long row, then spread. The fourth byte is zero.
+WEFT_INLINE void convert_threes(const ConvertArgs& a, NearestCode& nearest, std::uint64_t& saturated) {
+  constexpr std::int64_t kRows = 64;
+  unsigned char codes[3 * kRows + 4];
+  const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+  for (std::int64_t row = 0; row < a.rows; row += kRows) {
+    const std::int64_t rows = a.rows - row < kRows ? a.rows - row : kRows;
+    ConvertArgs part = a;
+    part.n = 3 * rows;
+    const std::int64_t i = convert_sixty_fours(part, nearest, a.x + 3 * row, codes, saturated);
+    convert_sixteens<Layout::Bytes>(part, nearest, a.x + 3 * row, codes, i, saturated);
+    unsigned char* y = a.y + 4 * row;
+    for (std::int64_t r = 0; r < rows; r += 4) {
+      const __m128i twelve = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + 3 * r));
+      _mm_mask_storeu_epi32(y + 4 * r, static_cast<__mmask8>(rows - r >= 4 ? 0xF : (1 << (rows - r)) - 1),
+                            _mm_shuffle_epi8(twelve, spread));
+    }
+  }
+}
+
 template <Layout kLayout>
 WEFT_INLINE ConvertResult convert_nearest_rows(const ConvertArgs& a) {
   NearestCode nearest(a);
   ConvertResult result;
+  if (kLayout == Layout::Bytes && a.n == 3 && a.y_stride == 4) {
+    convert_threes(a, nearest, result.saturated);
+    result.finite = nearest.finite();
+    return result;
+  }
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const float* x = a.x + row * a.n;
     unsigned char* y = a.y + row * a.y_stride;

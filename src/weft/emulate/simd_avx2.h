@@ -39,6 +39,12 @@ WEFT_INLINE Vec shift_right_unsigned(Vec a, Shift n) { return _mm256_srlv_epi32(
 WEFT_INLINE Vec add_floats(Vec a, Vec b) {
   return _mm256_castps_si256(_mm256_add_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b)));
 }
+/// floor(float(x) * slope + start), the two floats given by their bits; product and sum are rounded each.
+WEFT_INLINE Vec floor_of_line(Vec x, Vec slope, Vec start) {
+  const __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(x), _mm256_castsi256_ps(slope));
+  const __m256 sum = _mm256_add_ps(product, _mm256_castsi256_ps(start));
+  return _mm256_cvttps_epi32(_mm256_floor_ps(sum));
+}
 /// y with bit 0 cleared where t has no bit of `low`.
 WEFT_INLINE Vec clear_odd_at_ties(Vec y, Vec t, Vec low) {
   const Vec tie = _mm256_cmpeq_epi32(_mm256_and_si256(t, low), _mm256_setzero_si256());

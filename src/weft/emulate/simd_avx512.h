@@ -39,6 +39,12 @@ WEFT_INLINE Vec add_floats(Vec a, Vec b) {
   return _mm512_castps_si512(_mm512_add_round_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b),
                                                  _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
+/// floor(float(x) * slope + start), the two floats given by their bits; product and sum are rounded each.
+WEFT_INLINE Vec floor_of_line(Vec x, Vec slope, Vec start) {
+  const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(x), _mm512_castsi512_ps(slope));
+  const __m512 sum = _mm512_add_ps(product, _mm512_castsi512_ps(start));
+  return _mm512_cvt_roundps_epi32(sum, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
 /// y with bit 0 cleared where t has no bit of `low`.
 WEFT_INLINE Vec clear_odd_at_ties(Vec y, Vec t, Vec low) {
   return _mm512_mask_and_epi32(y, _mm512_testn_epi32_mask(t, low), y, _mm512_set1_epi32(-2));

@@ -62,6 +62,14 @@ WEFT_INLINE Vec add_floats(Vec a, Vec b) {
   using FloatVec = float __attribute__((vector_size(16)));
   return reinterpret_cast<Vec>(reinterpret_cast<FloatVec>(a) + reinterpret_cast<FloatVec>(b));
 }
+/// floor(float(x) * slope + start), the two floats given by their bits; product and sum are rounded each.
+WEFT_INLINE Vec floor_of_line(Vec x, Vec slope, Vec start) {
+  using FloatVec = float __attribute__((vector_size(16)));
+  const FloatVec product = __builtin_convertvector(x, FloatVec) * reinterpret_cast<FloatVec>(slope);
+  const FloatVec sum = product + reinterpret_cast<FloatVec>(start);
+  const Vec toward_zero = __builtin_convertvector(sum, Vec);
+  return add(toward_zero, __builtin_convertvector(toward_zero, FloatVec) > sum);
+}
 /// y with bit 0 cleared where t has no bit of `low`.
 WEFT_INLINE Vec clear_odd_at_ties(Vec y, Vec t, Vec low) { return y & ~(((t & low) == 0) & 1); }
 /// a + (a < b ? c : 0).

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "weft/diag/diag.h"
+#include "weft/emulate/line_fit.h"
 #include "weft/fixed/quantize.h"
 
 namespace weft::emulate {
@@ -185,6 +186,29 @@ std::optional<EpilogueData> compare_epilogue(const std::vector<StepFunction>& fu
   return out;
 }
 
+/// All functions as lines.
+std::optional<EpilogueData> line_epilogue(const std::vector<StepFunction>& functions, const std::vector<Range>& x,
+                                          std::int32_t offset) {
+  EpilogueData out;
+  out.plain.round = RoundForm::Line;
+  out.plain.fold = FoldForm::Clamp;
+  out.plain.post = offset;
+  out.plain.n_functions = static_cast<std::int32_t>(functions.size());
+  for (std::size_t i = 0; i < functions.size(); ++i) {
+    if (!std::holds_alternative<Pieces>(functions[i])) return std::nullopt;
+    const auto line = fit_line(std::get<Pieces>(fixed::restrict(functions[i], x[i])), x[i]);
+    if (!line) return std::nullopt;
+    out.slope.push_back(std::bit_cast<std::int32_t>(line->slope));
+    out.start.push_back(std::bit_cast<std::int32_t>(line->start));
+    out.lo.push_back(line->lo + offset);
+    out.hi.push_back(line->hi + offset);
+  }
+  return out;
+}
+
+/// Up to here comparing is faster than a line.
+constexpr std::int32_t kFewThresholds = 6;
+
 }  // namespace
 
 bool fits_int32(Int value) { return value >= kInt32Min && value <= kInt32Max; }
@@ -220,6 +244,8 @@ Epilogue EpilogueData::view() const {
   e.tie_mask = tie_mask.data();
   e.magic = magic.data();
   e.magic_bits = magic_bits.data();
+  e.slope = slope.data();
+  e.start = start.data();
   e.base = base.data();
   e.thresholds = thresholds.data();
   e.deltas = deltas.data();
@@ -240,6 +266,8 @@ std::optional<EpilogueData> make_epilogue(const std::vector<StepFunction>& funct
   // Comparing cannot tell clipped results from others.
   const auto is_pieces = [](const StepFunction& f) { return std::holds_alternative<Pieces>(f); };
   if (count && !std::all_of(functions.begin(), functions.end(), is_pieces)) return std::nullopt;
+  if (auto out = compare_epilogue(functions, x, offset, std::min(max_thresholds, kFewThresholds))) return out;
+  if (auto out = line_epilogue(functions, x, offset)) return out;
   return compare_epilogue(functions, x, offset, max_thresholds);
 }
 
@@ -258,8 +286,8 @@ void pad_to_tiles(EpilogueData& e, std::int64_t n_out) {
     values = std::move(out);
   };
   const auto thresholds = static_cast<std::size_t>(e.plain.n_thresholds);
-  for (auto* values : {&e.addend, &e.shift, &e.sign_at, &e.sign_addend, &e.tie_mask, &e.magic, &e.magic_bits, &e.base,
-                       &e.lo, &e.hi, &e.wrap_shift}) {
+  for (auto* values : {&e.addend, &e.shift, &e.sign_at, &e.sign_addend, &e.tie_mask, &e.magic, &e.magic_bits, &e.slope,
+                       &e.start, &e.base, &e.lo, &e.hi, &e.wrap_shift}) {
     pad(*values, 1);
   }
   for (auto* values : {&e.thresholds, &e.deltas}) pad(*values, thresholds);

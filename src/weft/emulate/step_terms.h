@@ -32,8 +32,8 @@ RestTerms rest_terms(fixed::Rounding rounding);
 /// An Epilogue with its arrays. `addend` holds what a bias must take over.
 struct EpilogueData {
   Epilogue plain;
-  std::vector<std::int32_t> addend, shift, sign_at, sign_addend, tie_mask, magic, magic_bits, base, thresholds, deltas,
-      lo, hi, wrap_shift, lo_bytes, hi_bytes;
+  std::vector<std::int32_t> addend, shift, sign_at, sign_addend, tie_mask, magic, magic_bits, slope, start, base,
+      thresholds, deltas, lo, hi, wrap_shift, lo_bytes, hi_bytes;
   /// Points into this object.
   [[nodiscard]] Epilogue view() const;
 };

@@ -95,8 +95,7 @@ TEST(Windows, NetworksOfConvolutionsAndPools) {
         p.kernel = {2, 2};
         p.stride = {2, 1};
         p.dilation = {1, 1};
-        const auto pooled =
-            pool(graph, p, first, seed % 4 == 0 ? exact::Reduce::Kind::Sum : exact::Reduce::Kind::Max);
+        const auto pooled = pool(graph, p, first, seed % 4 == 0 ? exact::Reduce::Kind::Sum : exact::Reduce::Kind::Max);
         Conv d = c;
         d.kernel = {2, 1};
         d.outputs = 5;
@@ -104,6 +103,40 @@ TEST(Windows, NetworksOfConvolutionsAndPools) {
         SCOPED_TRACE(fmt::format("channels {} bits {} weights {}", channels, bits, weight_bits));
         check(graph, seed % 5 == 0 ? 70 : 3);
         if (HasFailure()) return;
+      }
+    }
+  }
+}
+
+TEST(Windows, StepFunctionsBehindPools) {
+  // Rising ones change places with the pool, falling ones and those that count do not; padding keeps them behind.
+  for (const bool rising : {true, false}) {
+    for (const bool count : {true, false}) {
+      for (const std::int64_t padding : {0, 1}) {
+        Conv c;
+        exact::Random random(11);
+        exact::Graph graph;
+        const auto sums = conv(graph, c, input(graph, c), random);
+        Conv p = c;
+        p.kernel = p.stride = {2, 2};
+        p.before = p.after = {padding, 0};
+        const auto pooled = pool(graph, p, sums, exact::Reduce::Kind::Max);
+        std::vector<fixed::StepFunction> functions;
+        for (std::int64_t o = 0; o < c.outputs; ++o) {
+          fixed::Pieces pieces{{}, {}};
+          for (Int k = 0; k < 60; ++k) {
+            if (k > 0) pieces.breakpoints.push_back(-3000 + 100 * k + o);
+            pieces.values.push_back(rising ? k : 60 - k);
+          }
+          functions.emplace_back(std::move(pieces));
+        }
+        const auto y = append(graph, exact::Requant{pooled, functions, count});
+        Conv d = c;
+        d.kernel = {1, 1};
+        d.before = d.after = {0, 0};
+        graph.outputs.push_back({"y", conv(graph, d, y, random), {}});
+        SCOPED_TRACE(fmt::format("rising {} count {} padding {}", rising, count, padding));
+        check(graph, 21);
       }
     }
   }
@@ -193,9 +226,9 @@ TEST(Windows, UnreadElementsMayBeWider) {
   const auto x = input(graph, c);
   Ints factors;
   exact::Constant constant;
-  for (std::int64_t e = 0; e < c.height * c.width * c.channels; ++e) constant.codes.push_back(e / 4 % 2 == 0 ? 1 : 1000);
-  const auto scaled =
-      append(graph, exact::Mul{x, append(graph, std::move(constant), {c.height, c.width, c.channels})});
+  for (std::int64_t e = 0; e < c.height * c.width * c.channels; ++e)
+    constant.codes.push_back(e / 4 % 2 == 0 ? 1 : 1000);
+  const auto scaled = append(graph, exact::Mul{x, append(graph, std::move(constant), {c.height, c.width, c.channels})});
   graph.outputs.push_back({"y", conv(graph, c, scaled, random), {}});
   check(graph, 19);
 }
