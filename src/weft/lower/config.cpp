@@ -48,14 +48,71 @@ std::string nearest(const std::string& word, const List& known) {
   return best.empty() ? "" : fmt::format("; did you mean `{}`", best);
 }
 
-constexpr std::array kBlockKeys = {"Precision", "ReuseFactor", "Strategy", "Implementation",
-                                   "Skip",      "Softmax",     "Trace",    "TraceOutput"};
-constexpr std::array kRoles = {"default",        "weight",     "bias", "result", "accum", "recurrent_weight",
-                               "recurrent_bias", "gate_input", "gate", "state",  "cell"};
-constexpr std::array kTopKeys = {"Model",       "LayerType",        "LayerName", "HLSConfig",  "Part",
-                                 "XilinxPart",  "ClockPeriod",      "IOType",    "Backend",    "OutputDir",
-                                 "ProjectName", "KerasJson",        "KerasH5",   "KerasModel", "OnnxModel",
-                                 "InputData",   "OutputPredictions"};
+constexpr std::array kBlockKeys = {"Precision",
+                                   "ReuseFactor",
+                                   "Strategy",
+                                   "Implementation",
+                                   "Skip",
+                                   "Softmax",
+                                   "TableSize",
+                                   "TableRangePower2",
+                                   "Trace",
+                                   "TraceOutput",
+                                   "BramFactor",
+                                   "Compression",
+                                   "ConvImplementation",
+                                   "ParallelizationFactor",
+                                   "PipelineStyle",
+                                   "PipelineInterval",
+                                   "RecurrentReuseFactor",
+                                   "Static",
+                                   "TargetCycles",
+                                   "TimeStepLoopParallelism"};
+/// Keys of hls4ml that say how hardware is built and change no integer there; here the planner decides.
+constexpr std::array kHardwareKeys = {"bramfactor",
+                                      "compression",
+                                      "convimplementation",
+                                      "parallelizationfactor",
+                                      "pipelinestyle",
+                                      "pipelineinterval",
+                                      "recurrentreusefactor",
+                                      "static",
+                                      "targetcycles",
+                                      "timesteploopparallelism",
+                                      "trace",
+                                      "traceoutput"};
+constexpr std::array kRoles = {"default",
+                               "weight",
+                               "bias",
+                               "result",
+                               "accum",
+                               "maximum",
+                               "scale",
+                               "table",
+                               "param",
+                               "slope",
+                               "shift",
+                               "exp_table",
+                               "inv_table",
+                               "inv_inp",
+                               "inp_norm",
+                               "recurrent_weight",
+                               "recurrent_bias",
+                               "embeddings",
+                               "depthwise",
+                               "depthwise_accum",
+                               "depthwise_result",
+                               "pointwise",
+                               "pointwise_bias",
+                               "pointwise_accum",
+                               "gate_input",
+                               "gate",
+                               "state",
+                               "cell"};
+constexpr std::array kTopKeys = {"Model",       "LayerType",         "LayerName", "HLSConfig",  "Part",
+                                 "XilinxPart",  "ClockPeriod",       "IOType",    "Backend",    "OutputDir",
+                                 "ProjectName", "KerasJson",         "KerasH5",   "KerasModel", "OnnxModel",
+                                 "InputData",   "OutputPredictions", "Compat"};
 
 struct Parser {
   std::string file;
@@ -110,17 +167,39 @@ struct Parser {
         block.strategy = v;
     } else if (k == "implementation" || k == "softmax") {
       softmax(block, value, where);
+      const std::string v = lowered(value);
+      if (k == "implementation" && v != "remove" && v != "table") block.implementation = v;
+    } else if (k == "tablesize" || k == "tablerangepower2") {
+      char* end = nullptr;
+      const long long n = std::strtoll(value.c_str(), &end, 10);
+      const bool size = k == "tablesize";
+      if (value.empty() || *end != '\0' || n < (size ? 2 : -64) || n > (size ? 1LL << 20 : 64))
+        fail(Kind::ConfigInvalid,
+             fmt::format("{}: `{}` is not from {}", where, value, size ? "2 to 2^20" : "-64 to 64"));
+      else
+        (size ? block.table_size : block.table_range_power2) = n;
+    } else if (std::find(kHardwareKeys.begin(), kHardwareKeys.end(), k) != kHardwareKeys.end()) {
+      if (k != "trace" && k != "traceoutput")
+        ctx.report(Kind::Info, {.file = file},
+                   fmt::format("{}: no effect: it changes no result, and hardware is planned from the options", where));
+    } else if (const std::string name = variable(key); !name.empty()) {
+      role(block, name, value, where);
     } else if (k == "skip") {
       const std::string v = lowered(value);
       if (v == "true")
         block.softmax = "remove";
       else if (v != "false")
         fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is neither true nor false", where, value));
-    } else if (k == "trace" || k == "traceoutput") {
-      // Traces are always to be had; hls4ml files carry the key.
     } else {
       fail(Kind::ConfigUnknownKey, fmt::format("{}: unknown key `{}`{}", where, key, nearest(key, kBlockKeys)));
     }
+  }
+
+  /// The role of a key like `exp_table_t`, as hls4ml takes them beside Precision.
+  static std::string variable(const std::string& key) {
+    if (key.size() < 3 || key.compare(key.size() - 2, 2, "_t") != 0) return {};
+    const std::string name = key.substr(0, key.size() - 2);
+    return std::find(kRoles.begin(), kRoles.end(), name) == kRoles.end() ? std::string() : name;
   }
 
   void role(BlockConfig& block, const std::string& role_name, const std::string& value, const std::string& where) {
@@ -156,6 +235,14 @@ struct Parser {
     }
   }
 
+  void compat(Config& config, const std::string& value) {
+    const std::string v = lowered(value);
+    if (v == "hls4ml")
+      config.compat = v;
+    else if (v != "none")
+      fail(Kind::ConfigInvalid, fmt::format("Compat: `{}` is neither none nor hls4ml", value));
+  }
+
   void top(Config& config, const YAML::Node& node, bool nested) {
     if (!node.IsMap()) return fail(Kind::ConfigInvalid, "expected Model, LayerType or LayerName at the top");
     for (const auto& item : node) {
@@ -177,6 +264,8 @@ struct Parser {
         config.io_type = value.as<std::string>();
       else if (!nested && key == "ProjectName")
         config.project_name = value.as<std::string>();
+      else if (!nested && key == "Compat")
+        compat(config, value.as<std::string>());
       else if (std::find(kTopKeys.begin(), kTopKeys.end(), key) == kTopKeys.end() || nested)
         fail(Kind::ConfigUnknownKey, fmt::format("unknown key `{}`{}", key, nearest(key, kTopKeys)));
       // The other keys of an hls4ml project file (Backend, KerasH5, ...) say what the command line says here.

@@ -16,12 +16,17 @@ namespace weft::lower {
 /// One block of a configuration. Empty entries fall through: LayerName, then LayerType, then Model.
 struct BlockConfig {
   /// By role: "default", "weight", "bias", "result", "accum", of recurrent layers "recurrent_weight",
-  /// "recurrent_bias", "gate_input", "gate", "state", "cell".
+  /// "recurrent_bias", "gate_input", "gate", "state", "cell". hls4ml's others matter with --compat hls4ml only.
   std::map<std::string, fixed::TypeSpec> precision;
   std::optional<std::int64_t> reuse_factor;
   std::optional<std::string> strategy;
   /// "remove", "table" or "argmax".
   std::optional<std::string> softmax;
+  // With --compat hls4ml only.
+  /// Of a softmax: "stable", "latency", "legacy" or "argmax".
+  std::optional<std::string> implementation;
+  std::optional<std::int64_t> table_size;
+  std::optional<std::int64_t> table_range_power2;
 };
 
 /// A whole configuration. hls4ml's YAML is accepted: Model / LayerType / LayerName at the top or below HLSConfig.
@@ -29,6 +34,8 @@ struct Config {
   BlockConfig model;
   std::map<std::string, BlockConfig> layer_type;
   std::map<std::string, BlockConfig> layer_name;
+  /// "hls4ml": as --compat hls4ml.
+  std::optional<std::string> compat;
   // Project keys of hls4ml files that Weft honours; the command line wins.
   std::optional<std::string> part;
   std::optional<double> clock_ns;

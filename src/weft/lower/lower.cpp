@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "weft/layers/float_run.h"
+#include "weft/lower/hls4ml/lower_hls4ml.h"
 #include "weft/lower/inputs.h"
 #include "weft/lower/passes/fold_affine.h"
 #include "weft/lower/policy.h"
@@ -56,6 +57,7 @@ Result<void> add_output(const nn::GraphPort& port, layers::Recipe& recipe) {
 }  // namespace
 
 Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& ctx) {
+  if (options.compat == Compat::Hls4ml || options.config.compat == "hls4ml") return hls4ml::lower(source, options, ctx);
   nn::Graph graph = source;
   std::map<std::string, std::pair<double, double>> observed;
   layers::FloatRun::Ranges intermediates;

@@ -21,8 +21,13 @@ struct Calibration {
   std::int64_t batch = 0;
 };
 
+/// Whose integers the exact graph gives: Weft's (exact sums, the source's own functions), or those of another tool.
+enum class Compat { None, Hls4ml };
+
 struct Options {
   Config config;
+  /// The command line's; the configuration's `Compat` when None.
+  Compat compat = Compat::None;
   /// Type of float results and inputs about which nothing else is known; its width is that of float parameters too.
   fixed::FixedType default_type{16, 6, true};
   /// By input name; "" for all.
