@@ -24,6 +24,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("config", &LoweringOptions::config, "Configuration file (YAML).")
       .def_readwrite("settings", &LoweringOptions::settings, "Single settings, layer.key=value.")
       .def_readwrite("calibrate", &LoweringOptions::calibrate, "Data file that gives float layers their ranges.")
+      .def_readwrite("compat", &LoweringOptions::compat, "\"hls4ml\": its integers instead of Weft's.")
       .def_readwrite("default_type", &LoweringOptions::default_type, "Type where nothing else is known.")
       .def_readwrite("input_types", &LoweringOptions::input_types, "Types of inputs: T or name=T.");
 

@@ -293,6 +293,7 @@ def load(
     calibrate: PathLike | Arrays | None = None,
     default_type: str | None = None,
     input_type: str | Mapping[str, str] | None = None,
+    compat: str | None = None,
 ) -> Any:
     """Opens a model file as `Model`, or a folder that `convert` wrote as `Design`.
 
@@ -302,9 +303,10 @@ def load(
     calibrate     data that gives float layers and inputs their ranges: a file or arrays
     default_type  type where nothing else is known
     input_type    type of the input, or types by input name
+    compat        "hls4ml": its integers (accumulators, casts, tables) instead of exact sums
     """
     if _core.is_project(path):
-        if any((weights, config, settings, default_type, input_type)) or calibrate is not None:
+        if any((weights, config, settings, default_type, input_type, compat)) or calibrate is not None:
             raise ValueError("a converted folder has its options already")
         return Design(path)
     lowering = _core.LoweringOptions()
@@ -320,6 +322,7 @@ def load(
         keep = _data_file(calibrate if isinstance(calibrate, Mapping) else {"x": np.asarray(calibrate)})
         lowering.calibrate = str(keep.path)
     lowering.default_type = default_type
+    lowering.compat = compat or ""
     if isinstance(input_type, Mapping):
         lowering.input_types = [f"{k}={v}" for k, v in input_type.items()]
     elif input_type is not None:

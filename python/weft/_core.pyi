@@ -134,6 +134,7 @@ class LoweringOptions:
     config: Optional[_Path]
     settings: list[str]
     calibrate: Optional[_Path]
+    compat: str
     default_type: Optional[str]
     input_types: list[str]
 

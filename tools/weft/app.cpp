@@ -42,6 +42,10 @@ void add_lowering(CLI::App& command, driver::LoweringOptions& options) {
       .add_option("--calibrate", options.calibrate,
                   "data (.npy .npz .csv) that gives float layers and inputs their ranges")
       ->group("Model");
+  command
+      .add_option("--compat", options.compat,
+                  "hls4ml: its integers (accumulators, casts, tables) instead of exact sums and the source's functions")
+      ->group("Model");
   command.add_option("--default-type", options.default_type, "type where nothing else is known (default fixed<16,6>)")
       ->group("Model");
   command.add_option("--input-type", options.input_types, "type of the input, or name=type")

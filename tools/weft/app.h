@@ -40,7 +40,7 @@ struct App {
 
 /// Registers -q -v --json --threads --seed on a subcommand.
 void add_common(CLI::App& command, App& app);
-/// Registers --weights --config --set --calibrate --default-type --input-type.
+/// Registers --weights --config --set --calibrate --compat --default-type --input-type.
 void add_lowering(CLI::App& command, driver::LoweringOptions& options);
 
 // One function per subcommand file.

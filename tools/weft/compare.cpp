@@ -16,6 +16,7 @@ void add_compare(CLI::App& root, App& app) {
     std::string model;
     std::string data;
     std::string labels;
+    std::string against = "float";
     driver::LoweringOptions lowering;
   };
   auto options = std::make_shared<Options>();
@@ -24,6 +25,11 @@ void add_compare(CLI::App& root, App& app) {
   command->add_option("X", options->data, "inputs (.npy, .npz by name, .csv), batch first")->required();
   command->add_option("--labels", options->labels,
                       "class numbers or one-hot rows: accuracy and area under the ROC curve");
+  command
+      ->add_option(
+          "--against", options->against,
+          "float: the source model (default); hls4ml: the integers of --compat hls4ml, for who comes from there")
+      ->check(CLI::IsMember({"float", "hls4ml"}));
   add_lowering(*command, options->lowering);
   add_common(*command, app);
   command->callback([&app, options] {
@@ -35,7 +41,11 @@ void add_compare(CLI::App& root, App& app) {
         if (!options->labels.empty()) {
           WEFT_TRY(labels, driver::read_labels(options->labels, ctx));
         }
-        return driver::compare(session, rows, labels, ctx);
+        if (options->against == "float") return driver::compare(session, rows, labels, ctx);
+        driver::LoweringOptions theirs = options->lowering;
+        theirs.compat = "hls4ml";
+        WEFT_TRY(const auto other, driver::lower_model(options->model, theirs, ctx));
+        return driver::compare(session, rows, labels, ctx, &other);
       };
       const auto result = run();
       if (!result) {
@@ -46,6 +56,8 @@ void add_compare(CLI::App& root, App& app) {
       std::vector<std::vector<std::string>> cells{
           {"layer", "type", "max |d|", "mean |d|", "clipped", "unused bits", "first difference"}};
       std::string first;
+      std::string why;
+      Json first_of_all = nullptr;
       for (const auto& layer : result->layers) {
         Json first_diff = nullptr;
         std::string where = "-";
@@ -56,7 +68,14 @@ void add_compare(CLI::App& root, App& app) {
                         {"exact", layer.first_exact}};
           where = fmt::format("sample {} element {}: {:.6g} / {:.6g}", layer.first_sample, layer.first_element,
                               layer.first_float, layer.first_exact);
-          if (first.empty()) first = layer.name;
+          if (first.empty()) {
+            first = layer.name;
+            why = layer.why;
+            first_of_all = first_diff;
+            first_of_all["layer"] = layer.name;
+            first_of_all["reason"] = layer.reason;
+            first_of_all["why"] = layer.why;
+          }
         }
         if (!layer.folded_into.empty()) where = "in " + layer.folded_into;
         rows.push_back({{"name", layer.name},
@@ -66,6 +85,8 @@ void add_compare(CLI::App& root, App& app) {
                         {"saturations", layer.saturations},
                         {"unused_bits", layer.unused_bits},
                         {"first_diff", std::move(first_diff)},
+                        {"reason", layer.reason.empty() ? Json(nullptr) : Json(layer.reason)},
+                        {"why", layer.why.empty() ? Json(nullptr) : Json(layer.why)},
                         {"folded_into", layer.folded_into.empty() ? Json(nullptr) : Json(layer.folded_into)}});
         cells.push_back({layer.name, layer.type, fmt::format("{:.3g}", layer.max_abs),
                          fmt::format("{:.3g}", layer.mean_abs), std::to_string(layer.saturations),
@@ -74,7 +95,7 @@ void add_compare(CLI::App& root, App& app) {
       std::string text = table(cells);
       text += fmt::format("input quantization: largest error {:.3g}, {} clipped\n", result->input_max_abs,
                           result->input_saturations);
-      text += first.empty() ? "no layer differs\n" : fmt::format("first layer that differs: {}\n", first);
+      text += first.empty() ? "no layer differs\n" : fmt::format("first layer that differs: {}: {}\n", first, why);
       if (result->argmax_agreement)
         text += fmt::format("same class: {:.3f} % of {} samples\n", 100 * *result->argmax_agreement, result->samples);
       if (result->accuracy_float)
@@ -83,6 +104,8 @@ void add_compare(CLI::App& root, App& app) {
       a.print(ctx,
               {{"samples", result->samples},
                {"layers", std::move(rows)},
+               {"against", options->against},
+               {"first_difference", std::move(first_of_all)},
                {"first_layer_that_differs", first.empty() ? Json(nullptr) : Json(first)},
                {"input", {{"max_abs", result->input_max_abs}, {"saturations", result->input_saturations}}},
                {"argmax_agreement", optional_json(result->argmax_agreement)},

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "weft/driver/explain.h"
 #include "weft/driver/run.h"
 #include "weft/layers/float_run.h"
 
@@ -60,13 +61,67 @@ double accuracy(const std::vector<float>& scores, std::size_t columns, const std
   return labels.empty() ? 0.0 : static_cast<double>(right) / static_cast<double>(labels.size());
 }
 
+/// The layer in front of `node`, through layers that are not seen by themselves, that differs in `sample`.
+std::string differs_in_front(const nn::Graph& graph, const nn::Node& node, std::int64_t sample, const Comparison& all) {
+  std::vector<nn::TensorId> open(node.inputs.begin(), node.inputs.end());
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    const nn::Node* producer = graph.producer(open[i]);
+    if (producer == nullptr) continue;
+    const auto layer = std::find_if(all.layers.begin(), all.layers.end(),
+                                    [&](const auto& l) { return l.name == producer->name && l.folded_into.empty(); });
+    if (layer == all.layers.end())
+      open.insert(open.end(), producer->inputs.begin(), producer->inputs.end());
+    else if (layer->first_sample >= 0 && layer->first_sample <= sample)
+      return layer->name;
+  }
+  return {};
+}
+
+/// Fills `reason` and `why` of every layer that differs.
+Result<void> give_reasons(const Session& session, const Session* other, const InputRows& rows, const Prediction& exact,
+                          Comparison& all, Context& ctx) {
+  const bool any = std::any_of(all.layers.begin(), all.layers.end(), [](const auto& l) { return l.first_sample >= 0; });
+  if (!any) return {};
+  // The float model on the inputs that the network really gets.
+  bool changed = false;
+  const InputRows rounded = quantized_inputs(session, rows, changed);
+  std::optional<Prediction> behind;
+  if (changed && other == nullptr) {
+    WEFT_TRY(behind, predict(session, rounded, {.trace = true, .use_float = true}, ctx));
+  }
+  for (auto& layer : all.layers) {
+    if (layer.first_sample < 0) continue;
+    const auto probe = std::find_if(session.exact.probes.begin(), session.exact.probes.end(),
+                                    [&](const auto& p) { return p.layer == layer.name; });
+    Difference d;
+    d.element = static_cast<std::size_t>(layer.first_element);
+    d.reference = layer.first_float;
+    d.exact = layer.first_exact;
+    if (probe != session.exact.probes.end() && probe->value && probe->steps.empty())
+      d.value = &session.exact.at(*probe->value);
+    if (behind) {
+      const auto a = behind->trace.find(layer.name);
+      const auto b = exact.trace.find(layer.name);
+      d.equal_behind_inputs = a != behind->trace.end() && b != exact.trace.end() && a->second.data == b->second.data;
+    }
+    for (const auto& node : session.model.graph.nodes)
+      if (node.name == layer.name)
+        d.inherited_from = differs_in_front(session.model.graph, node, layer.first_sample, all);
+    const Reason reason = explain(other == nullptr ? session : *other, layer.name, d);
+    layer.reason = reason.word;
+    layer.why = reason.text;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Comparison> compare(const Session& session, const InputRows& rows,
-                           const std::optional<std::vector<std::int64_t>>& labels, Context& ctx) {
+                           const std::optional<std::vector<std::int64_t>>& labels, Context& ctx, const Session* other) {
   if (labels && static_cast<std::int64_t>(labels->size()) != rows.batch)
     return ctx.fail(Kind::ShapeMismatch, {}, "there are not as many labels as samples");
-  WEFT_TRY(const auto reference, predict(session, rows, {.trace = true, .use_float = true}, ctx));
+  WEFT_TRY(const auto reference,
+           predict(other == nullptr ? session : *other, rows, {.trace = true, .use_float = other == nullptr}, ctx));
   WEFT_TRY(const auto exact, predict(session, rows, {.trace = true, .use_float = false}, ctx));
   Comparison out;
   out.samples = rows.batch;
@@ -126,6 +181,7 @@ Result<Comparison> compare(const Session& session, const InputRows& rows,
     }
     out.layers.push_back(std::move(layer));
   }
+  WEFT_TRY_VOID(give_reasons(session, other, rows, exact, out, ctx));
   if (!reference.outputs.empty() && rows.batch > 0) {
     const auto& u = reference.outputs[0];
     auto v = exact.outputs[0];

@@ -115,6 +115,19 @@ Result<Session> lower_model(const fs::path& path, const LoweringOptions& options
   for (const auto& setting : options.settings)
     WEFT_TRY_VOID(lower::apply_setting(lowering.config, setting, session.model.graph, ctx));
   WEFT_TRY_VOID(parse_types(options, session.model.graph, lowering, ctx));
+  if (options.compat == "hls4ml") lowering.compat = lower::Compat::Hls4ml;
+  if (!options.compat.empty() && options.compat != "none" && options.compat != "hls4ml")
+    return ctx.fail(Kind::UsageInvalid, {.file = "--compat"},
+                    fmt::format("`{}` is neither none nor hls4ml", options.compat));
+  if (options.compat == "none") lowering.config.compat.reset();
+  if (lowering.compat == lower::Compat::Hls4ml || lowering.config.compat) {
+    if (options.calibrate)
+      return ctx.fail(Kind::UsageInvalid, {.file = "--calibrate"},
+                      "hls4ml takes no types from data; leave out --calibrate or --compat hls4ml");
+    if (options.default_type)
+      lowering.config.model.precision.try_emplace(
+          "default", fixed::TypeSpec{fixed::TypeSpec::Form::Fixed, lowering.default_type, true});
+  }
   if (options.calibrate) {
     WEFT_TRY(const std::string bytes, support::read_file(*options.calibrate, ctx));
     session.calibration_sha256 = support::sha256_hex(bytes);
@@ -150,7 +163,7 @@ Result<Session> open_session(const fs::path& path, const LoweringOptions& option
   if (!is_project(path)) return lower_model(path, options, ctx);
   const std::string name = path.string();
   if (options.weights || options.config || !options.settings.empty() || options.calibrate || options.default_type ||
-      !options.input_types.empty())
+      !options.input_types.empty() || !options.compat.empty())
     return ctx.fail(Kind::UsageInvalid, {.file = name},
                     "a converted folder keeps the options it was made with; give the model file to use others");
   Session session;

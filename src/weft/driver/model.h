@@ -43,6 +43,8 @@ struct LoweringOptions {
   std::optional<std::string> default_type;
   /// "T" or "name=T".
   std::vector<std::string> input_types;
+  /// "hls4ml": its integers instead of Weft's; empty or "none": the configuration's `Compat`.
+  std::string compat;
 };
 
 /// A model with its exact graph: from a MODEL file, or from the DIR that convert wrote.

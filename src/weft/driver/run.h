@@ -48,7 +48,7 @@ Result<Prediction> predict(const Session& session, const InputRows& rows, const 
 /// From codes instead of real numbers.
 Result<Prediction> predict_codes(const Session& session, const InputCodes& rows, Context& ctx);
 
-/// Layer by layer against the float model.
+/// Layer by layer against the float model, or against the same model lowered otherwise.
 struct Comparison {
   struct Layer {
     std::string name;
@@ -60,6 +60,9 @@ struct Comparison {
     std::int64_t first_element = -1;
     double first_float = 0.0;
     double first_exact = 0.0;
+    /// Why it differs there: a word and a sentence (explain.h), empty when it does not.
+    std::string reason;
+    std::string why;
     /// Codes of the widest element that no sample used, in bits from the top.
     int unused_bits = 0;
     std::string type;
@@ -72,7 +75,10 @@ struct Comparison {
   std::optional<double> argmax_agreement;
   std::optional<double> accuracy_float, accuracy_exact, auc_float, auc_exact;
 };
+/// `other`: the model lowered with other options (hls4ml's integers), whose numbers then stand where the float model's
+/// do.
 Result<Comparison> compare(const Session& session, const InputRows& rows,
-                           const std::optional<std::vector<std::int64_t>>& labels, Context& ctx);
+                           const std::optional<std::vector<std::int64_t>>& labels, Context& ctx,
+                           const Session* other = nullptr);
 
 }  // namespace weft::driver
