@@ -151,7 +151,8 @@ Result<void> lower_recurrent(Lowering& l, const nn::Node& node) {
       get_double(node.attributes, "clip", 0.0) != 0.0)
     return l.unlike(node, "hls4ml's recurrent cells have no state quantizer, peepholes or clipping");
   const bool backwards = get_bool(node.attributes, "go_backwards", false);
-  if (backwards && node.origin.op != "Bidirectional") return l.unlike(node, "hls4ml 1.3 ignores go_backwards");
+  // The second half of a Bidirectional is the one layer that hls4ml runs backwards.
+  if (backwards && !node.name.ends_with("_backward")) return l.unlike(node, "hls4ml 1.3 ignores go_backwards");
   WEFT_TRY(const Cell cell, cell_of(l, node));
   const Variable x = l.in(node);
   const std::int64_t steps = l.shape(node.inputs[0]).at(0);
