@@ -50,6 +50,7 @@ value r shape [2 1] scale [1/8] ranges [0..15*2] = reduce %f max
 value k shape [2 1] scale [1] ranges [0..1*2] = argmax %f k 1
 value j shape [2 3] scale [1/8] ranges [0..15*6] = concat %f %r axis 1
 value p shape [3 2] scale [1/8] ranges [0..15*6] = permute %j permutation [1 0]
+value b shape [2 2] scale [1/8] ranges [-7..20*4] = forest %j n_in 3 n_out 2 nodes [0 3 1 -1 2 7 -2 -3] trees [0 0 1 -4 1 1] leaves [1 5 -7 3] bias [0 15]
 value t shape [6] scale [1/8] ranges [0..15*6] = reshape %p origin "m.h5" "layer" "Reshape" ""
 input "x" %x fixed type fixed<8,4> rule "model"
 output "y" %t mul [0.5] add [1 2 3 4 5 6]
@@ -96,6 +97,84 @@ def weft_file():
     )
 
 
+XGBOOST = {
+    "learner": {
+        "gradient_booster": {
+            "model": {
+                "trees": [
+                    {
+                        "left_children": [1, 3, -1, -1, -1],
+                        "right_children": [2, 4, -1, -1, -1],
+                        "split_indices": [0, 1, 0, 0, 0],
+                        "split_conditions": [0.5, 0.0, 8.0, 1.0, 2.0],
+                        "default_left": [1, 0, 0, 0, 0],
+                        "split_type": [0, 1, 0, 0, 0],
+                        "categories_nodes": [1],
+                        "categories_segments": [0],
+                        "categories_sizes": [2],
+                        "categories": [1, 3],
+                        "tree_param": {"num_nodes": "5", "size_leaf_vector": "0"},
+                    }
+                ],
+                "tree_info": [0],
+            },
+            "name": "gbtree",
+        },
+        "learner_model_param": {"base_score": "5E-1", "num_class": "0", "num_feature": "2"},
+        "objective": {"name": "binary:logistic"},
+    },
+    "version": [2, 1, 0],
+}
+
+
+def ubjson(value):
+    text = lambda s: b"L" + len(s).to_bytes(8, "big") + s.encode()
+    if isinstance(value, dict):
+        return b"{" + b"".join(text(k) + ubjson(v) for k, v in value.items()) + b"}"
+    if isinstance(value, list) and value and all(isinstance(v, int) for v in value):
+        return b"[$l#L" + len(value).to_bytes(8, "big") + np.array(value, ">i4").tobytes()
+    if isinstance(value, list) and value and all(isinstance(v, float) for v in value):
+        return b"[$d#L" + len(value).to_bytes(8, "big") + np.array(value, ">f4").tobytes()
+    if isinstance(value, list):
+        return b"[" + b"".join(map(ubjson, value)) + b"]"
+    return b"S" + text(value)
+
+
+LIGHTGBM = b"""tree
+version=v4
+num_class=1
+num_tree_per_iteration=1
+max_feature_idx=1
+objective=binary sigmoid:1
+
+Tree=0
+num_leaves=3
+num_cat=1
+split_feature=0 1
+threshold=0.5 0
+decision_type=10 1
+left_child=1 -1
+right_child=-2 -3
+leaf_value=1.5 -2 0.25
+cat_boundaries=0 2
+cat_threshold=2 1
+shrinkage=1
+
+end of trees
+"""
+
+
+def binary_trees():
+    """XGBoost's old format: one tree, a test and two leaves."""
+    learner = np.array([0.0], "<f4").tobytes() + np.array([2, 0] + [0] * 31, "<i4").tobytes()
+    words = b"".join(len(w).to_bytes(8, "little") + w for w in (b"binary:logistic", b"gbtree"))
+    model = np.array([1] + [0] * 39, "<i4").tobytes()
+    tree = np.array([1, 3, 0, 0, 2, 0] + [0] * 31, "<i4").tobytes()
+    node = lambda left, right, split, value: np.array([0, left, right], "<i4").tobytes() + np.array([split], "<u4").tobytes() + np.array([value], "<f4").tobytes()
+    nodes = node(1, 2, 0x80000001, 0.5) + node(-1, -1, 0, 1.0) + node(-1, -1, 0, 2.0)
+    return learner + words + model + tree + nodes + bytes(3 * 16) + bytes(4)
+
+
 def corpus():
     grid = np.arange(6).reshape(2, 3)
     yield from {
@@ -120,6 +199,11 @@ def corpus():
         "zip/zeros.zip": archive([("zeros", bytes(1 << 22))]),
         "weft/net.weft": weft_file(),
         "exact_text/all.txt": EXACT.encode(),
+        "trees/xgboost.json": json.dumps(XGBOOST).encode(),
+        "trees/xgboost.ubj": ubjson(XGBOOST),
+        "trees/xgboost.model": binary_trees(),
+        "trees/xgboost.dump.txt": b"booster[0]:\n0:[f0<0.5] yes=1,no=2,missing=1\n\t1:leaf=1.5\n\t2:leaf=-2\n",
+        "trees/lightgbm.txt": LIGHTGBM,
         "csv/plain.csv": b"1,2,3\n4,5,6\n",
         "csv/header.csv": b"a;b\r\n1.5;-2e-3\r\n",
         "csv/blank.csv": b"1 2\n3 4",

@@ -276,6 +276,19 @@ struct Worker::Execute {
     kernels().argmax(a);
     return true;
   }
+  bool operator()(const ForestStep& s) const {
+    ForestArgs a = s.args;
+    a.x = w.lanes(s.x).data;
+    a.y = w.lanes(s.y).data;
+    a.scratch = w.lanes(s.scratch).data;
+    a.lanes = w.plan_.lanes;
+    a.nodes = s.nodes.data();
+    a.trees = s.trees.data();
+    a.leaves = s.leaves.data();
+    a.bias = s.bias.data();
+    kernels().forest(a);
+    return true;
+  }
   bool operator()(const PackStep& s) const {
     PackArgs a = s.args;
     a.x = w.at<std::int32_t>(s.x);

@@ -26,6 +26,7 @@ constexpr Kernels make_kernels(ByteDot byte_dot) {
   k.pool = pool;
   k.argmax = argmax;
   k.pack = pack;
+  k.forest = forest;
   k.convert = convert;
   k.transpose = transpose;
   k.store = store;

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "weft/emulate/forest_args.h"
+
 namespace weft::emulate {
 
 /// Samples processed together; a block of a run has `lanes` of them, a multiple of 16.
@@ -311,6 +313,7 @@ struct Kernels {
   void (*pool)(const PoolArgs&) = nullptr;
   void (*argmax)(const ArgMaxArgs&) = nullptr;
   void (*pack)(const PackArgs&) = nullptr;
+  void (*forest)(const ForestArgs&) = nullptr;
   ConvertResult (*convert)(const ConvertArgs&) = nullptr;
   void (*transpose)(const TransposeArgs&) = nullptr;
   void (*store)(const StoreArgs&) = nullptr;

@@ -3,6 +3,7 @@
 #include "weft/emulate/simd_avx2.h"
 //
 #include "weft/emulate/convert_impl.h"
+#include "weft/emulate/forest_impl.h"
 #include "weft/emulate/lanes_impl.h"
 #include "weft/emulate/matvec_impl.h"
 //

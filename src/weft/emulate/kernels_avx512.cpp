@@ -3,6 +3,7 @@
 #include "weft/emulate/simd_avx512.h"
 //
 #include "weft/emulate/convert_impl.h"
+#include "weft/emulate/forest_impl.h"
 #include "weft/emulate/lanes_impl.h"
 #include "weft/emulate/matvec_impl.h"
 #include "weft/emulate/rows_avx512.h"

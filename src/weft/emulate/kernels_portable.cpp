@@ -3,6 +3,7 @@
 #include "weft/emulate/simd_portable.h"
 //
 #include "weft/emulate/convert_impl.h"
+#include "weft/emulate/forest_impl.h"
 #include "weft/emulate/lanes_impl.h"
 #include "weft/emulate/matvec_impl.h"
 //

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "weft/emulate/emulator.h"
+#include "weft/exact/forest.h"
 #include "weft/fixed/quantize.h"
 
 namespace weft::emulate {
@@ -154,6 +155,25 @@ struct Evaluate {
   Codes operator()(const exact::Reshape&) const { return operand(0); }
   Codes operator()(const exact::Window&) const { return moved(); }
   Codes operator()(const exact::Gather&) const { return moved(); }
+
+  Codes operator()(const exact::Forest& p) const {
+    const Codes& x = operand(0);
+    const auto n_in = static_cast<std::size_t>(p.n_in);
+    const auto n_out = static_cast<std::size_t>(p.n_out);
+    Codes y(size());
+    for (std::size_t row = 0; row * n_out < y.size(); ++row) {
+      for (std::size_t o = 0; o < n_out; ++o) y[row * n_out + o] = p.bias[o];
+      for (const auto& tree : p.trees) {
+        const auto leaf = static_cast<std::size_t>(exact::walk(
+            p, tree.root, [&](std::int64_t feature) { return x[row * n_in + static_cast<std::size_t>(feature)]; }));
+        for (std::size_t j = 0; j < static_cast<std::size_t>(tree.width); ++j) {
+          Int& sum = y[row * n_out + static_cast<std::size_t>(tree.first) + j];
+          sum = must(fixed::checked_add(sum, p.leaves[leaf + j]));
+        }
+      }
+    }
+    return y;
+  }
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "weft/emulate/analysis.h"
+#include "weft/emulate/forest_plan.h"
 #include "weft/emulate/input_plan.h"
 #include "weft/emulate/pack_weights.h"
 
@@ -428,6 +429,24 @@ class Planner {
       step.args.k = a.k;
       cost(0.5 * static_cast<double>(step.args.n));
       p.push(step, {x, y});
+    }
+
+    void operator()(const exact::Forest& f) const {
+      auto step =
+          make_forest(f, hulls(p.graph_.at(f.x).ranges, static_cast<std::size_t>(f.n_in)), !p.analysis_.wide[v]);
+      if (!step) return plain();
+      const Buffer x = p.lanes_of(f.x);
+      // Rows of sixteen lanes whatever the block has; as many lanes as the block keep the units whole.
+      const Buffer scratch = p.allocate(longest_tree(*step), p.analysis_.wide[v]);
+      const Buffer y = p.make_lanes(v);
+      step->x = x;
+      step->y = y;
+      step->scratch = scratch;
+      step->args.x_wide = x.wide;
+      step->args.y_wide = y.wide;
+      step->args.rows = elements() / f.n_out;
+      p.cost_ns_ += forest_ns(*step) * static_cast<double>(step->args.rows);
+      p.push(std::move(*step), {x, scratch, y});
     }
 
     void operator()(const exact::Concat& c) const {

@@ -95,6 +95,14 @@ struct ArgMaxStep {
   Buffer x, y;
   ArgMaxArgs args;
 };
+struct ForestStep {
+  Buffer x, y, scratch;
+  ForestArgs args;
+  std::vector<ForestNode> nodes;
+  std::vector<ForestTree> trees;
+  std::vector<std::int64_t> leaves;
+  std::vector<std::int64_t> bias;
+};
 struct PackStep {
   Buffer x, y;
   PackArgs args;
@@ -127,7 +135,7 @@ struct OutputStep {
 };
 
 using Step = std::variant<InputStep, MatVecStep, WideMatVecStep, ChainStep, RequantStep, TableStep, WideRequantStep,
-                          BinaryStep, CopyStep, ReduceStep, PoolStep, ArgMaxStep, PackStep, PlainStep, OutputStep>;
+                          BinaryStep, CopyStep, ReduceStep, PoolStep, ArgMaxStep, ForestStep, PackStep, PlainStep, OutputStep>;
 
 /// A constant of the graph, written once into each thread's scratch memory.
 struct ConstantLanes {

@@ -37,6 +37,7 @@ struct Operands {
   std::vector<ValueId> operator()(const Reshape& p) const { return {p.x}; }
   std::vector<ValueId> operator()(const Window& p) const { return {p.x}; }
   std::vector<ValueId> operator()(const Gather& p) const { return {p.x}; }
+  std::vector<ValueId> operator()(const Forest& p) const { return {p.x}; }
 };
 
 }  // namespace

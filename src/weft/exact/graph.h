@@ -135,9 +135,37 @@ struct Gather {
   bool operator==(const Gather&) const = default;
 };
 
+/// Decision trees on integer codes, summed: y[..., j] = bias[j] + the leaves that x[..., :] reaches. A node goes on to
+/// `high` when x[..., feature] >= threshold, else to `low`. A child >= 0 is a node with a higher index than its parent
+/// (parents may share children); a child < 0 is the leaf -1 - child, an index into `leaves`. A tree adds `width`
+/// entries of `leaves` from its leaf on to the outputs `first`, `first` + 1, ...
+struct Forest {
+  struct Node {
+    std::int64_t feature = 0;
+    Int threshold = 0;
+    std::int64_t low = -1;
+    std::int64_t high = -1;
+    bool operator==(const Node&) const = default;
+  };
+  struct Tree {
+    std::int64_t root = -1;  ///< node or leaf, as a child is
+    std::int64_t first = 0;
+    std::int64_t width = 1;
+    bool operator==(const Tree&) const = default;
+  };
+  ValueId x;
+  std::int64_t n_in = 0;
+  std::int64_t n_out = 0;
+  std::vector<Node> nodes;
+  std::vector<Tree> trees;
+  std::vector<Int> leaves;
+  std::vector<Int> bias;
+  bool operator==(const Forest&) const = default;
+};
+
 // The variant of all rows of primitives.def, in their order.
 using Primitive = std::variant<Input, Constant, MatVec, Add, Sub, Mul, Requant, Reduce, ArgMax, Concat, Permute,
-                               Reshape, Window, Gather>;
+                               Reshape, Window, Gather, Forest>;
 
 /// "matvec" and so on.
 std::string_view name_of(const Primitive& primitive);

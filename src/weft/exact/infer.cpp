@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "weft/exact/forest.h"
+
 namespace weft::exact {
 namespace {
 
@@ -168,6 +170,15 @@ struct ShapeRule {
       if (i < -1 || i >= n) return wrong(fmt::format("index {} is not in the {} elements", i, n));
     }
     return {value.shape, {}};
+  }
+  ShapeOrError operator()(const Forest& p) const {
+    Shape shape = shape_of(p.x);
+    if (shape.empty() || shape.back() != p.n_in) {
+      return wrong(fmt::format("trees over {} features do not fit shape {}", p.n_in, to_string(shape)));
+    }
+    if (auto error = check_forest(p); !error.empty()) return wrong(std::move(error));
+    shape.back() = p.n_out;
+    return {shape, {}};
   }
   ShapeOrError operator()(const Reshape& p) const {
     if (element_count(shape_of(p.x)) != element_count(value.shape)) {
@@ -351,6 +362,18 @@ struct RangeRule {
   Out operator()(const Reshape& p) const { return ranges_of(p.x); }
   Out operator()(const Window& /*p*/) const { return moved(); }
   Out operator()(const Gather& /*p*/) const { return moved(); }
+  Out operator()(const Forest& p) const {
+    const Ranges& x = ranges_of(p.x);
+    const auto n_in = static_cast<std::size_t>(p.n_in);
+    Ranges out;
+    out.reserve(static_cast<std::size_t>(element_count(shape)));
+    for (std::size_t i = 0; i < x.size(); i += n_in) {
+      const auto row = forest_ranges(p, x.data() + i);
+      if (!row) return std::nullopt;
+      out.insert(out.end(), row->begin(), row->end());
+    }
+    return out;
+  }
 };
 
 }  // namespace
@@ -373,6 +396,11 @@ ShapeOrError shape_rule(const Graph& graph, const Value& value) {
 }
 
 std::uint64_t inference_work(const Graph& graph, const Value& value) {
+  if (const auto* forest = std::get_if<Forest>(&value.primitive)) {
+    const auto rows = static_cast<std::uint64_t>(element_count(graph.at(forest->x).shape) / forest->n_in);
+    const std::uint64_t work = forest_work(*forest);
+    return work > (std::uint64_t{1} << 62) / rows ? std::uint64_t{1} << 62 : rows * work;
+  }
   const auto* p = std::get_if<MatVec>(&value.primitive);
   if (p == nullptr || p->accumulator) return static_cast<std::uint64_t>(element_count(value.shape));
   const auto& x = graph.at(p->x).ranges;

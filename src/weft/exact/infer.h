@@ -22,7 +22,7 @@ ShapeOrError shape_rule(const Graph& graph, const Value& value);
 /// Whether every extent is at least 1 and the count of elements fits comfortably.
 bool is_sound(const Shape& shape);
 
-/// Number of weights that infer_ranges visits for `value`, saturated; bounds its time.
+/// Number of weights and tree nodes that infer_ranges visits for `value`, saturated; bounds its time.
 std::uint64_t inference_work(const Graph& graph, const Value& value);
 
 }  // namespace weft::exact

@@ -341,10 +341,41 @@ class Builder {
     return add(std::move(p), shape);
   }
 
+  /// Trees whose nodes may be shared, over thresholds in and around the ranges.
+  bool add_forest(ValueId x) {
+    const Value& source = at(x);
+    Forest p;
+    p.x = x;
+    p.n_in = source.shape.back();
+    p.n_out = random_.between(1, std::min<std::int64_t>(options_.max_extent, 4));
+    const std::int64_t width = random_.between(1, p.n_out);
+    const std::int64_t count = random_.between(0, 24);
+    const std::int64_t leaves = random_.between(1, 12) + width - 1;
+    const auto child = [&](std::int64_t after) {
+      if (after + 1 < count && !random_.one_in(4)) return random_.between(after + 1, std::min(after + 3, count - 1));
+      return -1 - random_.between(0, leaves - width);
+    };
+    for (std::int64_t i = 0; i < count; ++i) {
+      Forest::Node node;
+      node.feature = random_.between(0, p.n_in - 1);
+      const Range& range = source.ranges[static_cast<std::size_t>(node.feature)];
+      node.threshold = random_.wide_between(range.lo - 1, range.hi + 1);
+      node.low = child(i);
+      node.high = child(i);
+      p.nodes.push_back(node);
+    }
+    for (std::int64_t t = random_.between(0, 4); t >= 0; --t)
+      p.trees.push_back({child(-1), random_.between(0, p.n_out - width), width});
+    const std::int64_t grid = std::int64_t{1} << random_.between(0, 3);
+    for (std::int64_t i = 0; i < leaves; ++i) p.leaves.push_back(grid * random_.between(-40, 40));
+    for (std::int64_t o = 0; o < p.n_out; ++o) p.bias.push_back(random_.one_in(2) ? random_.between(-9, 9) : 0);
+    return add(std::move(p));
+  }
+
   bool add_anything() {
     const ValueId x = pick();
     const bool scalar = at(x).shape.empty();
-    switch (random_.between(0, 14)) {
+    switch (random_.between(0, 15)) {
       case 0:
       case 1:
         return add_matvec(x);
@@ -369,6 +400,8 @@ class Builder {
         return add_window();
       case 13:
         return add_gather();
+      case 14:
+        return !scalar && add_forest(x);
       default:
         return add_constant();
     }

@@ -14,7 +14,8 @@
 ///   input | constant codes [..] | mul %a %b | add|sub %a %b shift_a N shift_b N | reshape %x | permute %x permutation
 ///   [..] matvec %x n_in N n_out N weights [..] bias [..] accumulator fixed<..> lsb_frac_bits N requant %x
 ///   count_saturation functions [shift(..) pieces([..],[..])] | reduce %x sum|max | argmax %x k N concat %a %b .. axis
-///   N
+///   N | forest %x n_in N n_out N nodes [feature threshold low high ..] trees [root first width ..] leaves [..] bias
+///   [..]
 #pragma once
 
 #include <array>

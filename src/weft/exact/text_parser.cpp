@@ -313,6 +313,35 @@ Primitive Parser::parse_primitive(Cursor& c) {
       p.indices = parser.integers(c);
       return p;
     }
+    Primitive operator()(Forest p) const {
+      p.x = parser.ref(c);
+      c.expect("n_in");
+      p.n_in = c.int64();
+      c.expect("n_out");
+      p.n_out = c.int64();
+      c.expect("nodes");
+      c.list([&] {
+        Forest::Node node;
+        node.feature = c.int64();
+        node.threshold = c.integer();
+        node.low = c.int64();
+        node.high = c.int64();
+        p.nodes.push_back(node);
+      });
+      c.expect("trees");
+      c.list([&] {
+        Forest::Tree tree;
+        tree.root = c.int64();
+        tree.first = c.int64();
+        tree.width = c.int64();
+        p.trees.push_back(tree);
+      });
+      c.expect("leaves");
+      p.leaves = parser.codes(c);
+      c.expect("bias");
+      p.bias = parser.codes(c);
+      return p;
+    }
   };
   const Body body{*this, c};
 #define WEFT_PRIMITIVE(name, text, meaning) \

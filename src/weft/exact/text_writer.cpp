@@ -150,6 +150,21 @@ struct PrimitiveWriter {
     w.put(" indices ");
     integers(p.indices);
   }
+  void operator()(const Forest& p) const {
+    ref(p.x);
+    w.put(" n_in {} n_out {} nodes ", p.n_in, p.n_out);
+    w.put_list(p.nodes, [&](const Forest::Node& n) {
+      w.put("{} ", n.feature);
+      w.put_int(n.threshold);
+      w.put(" {} {}", n.low, n.high);
+    });
+    w.put(" trees ");
+    w.put_list(p.trees, [&](const Forest::Tree& t) { w.put("{} {} {}", t.root, t.first, t.width); });
+    w.put(" leaves ");
+    codes(p.leaves);
+    w.put(" bias ");
+    codes(p.bias);
+  }
 };
 
 void put_range(Writer& w, const Range& range) {

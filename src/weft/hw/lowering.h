@@ -33,7 +33,7 @@ class Lowering {
  private:
   using Signals = std::vector<Signal>;
 
-  // One per primitive (lowering.cpp, lower_matvec.cpp, lower_requant.cpp, lower_select.cpp).
+  // One per primitive (lowering.cpp, lower_forest.cpp, lower_matvec.cpp, lower_requant.cpp, lower_select.cpp).
   Result<Signals> lower(const exact::Value& value, const exact::Input& p);
   Result<Signals> lower(const exact::Value& value, const exact::Constant& p);
   Result<Signals> lower(const exact::Value& value, const exact::MatVec& p);
@@ -48,6 +48,7 @@ class Lowering {
   Result<Signals> lower(const exact::Value& value, const exact::Reshape& p);
   Result<Signals> lower(const exact::Value& value, const exact::Window& p);
   Result<Signals> lower(const exact::Value& value, const exact::Gather& p);
+  Result<Signals> lower(const exact::Value& value, const exact::Forest& p);
   Result<Signals> move(const exact::Value& value);
 
   Result<Signals> add_or_sub(const exact::Value& value, exact::ValueId a, exact::ValueId b, int shift_a, int shift_b,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "weft/exact/forest.h"
 #include "weft/fixed/quantize.h"
 
 namespace weft::backends::hls {
@@ -264,6 +265,39 @@ struct Writer {
   Result<void> operator()(const exact::Permute&) { return move(); }
   Result<void> operator()(const exact::Window&) { return move(); }
   Result<void> operator()(const exact::Gather&) { return move(); }
+
+  /// One selection per node, from the leaves up.
+  Result<void> operator()(const exact::Forest& f) {
+    declare();
+    const std::string type = to_string(type_of(value));
+    const std::string x = identifier(at(f.x));
+    const auto rows = static_cast<std::int64_t>(size()) / f.n_out;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (std::int64_t o = 0; o < f.n_out; ++o)
+        line(fmt::format("{}[{}] = {};", name(), r * f.n_out + o, literal(f.bias[static_cast<std::size_t>(o)])));
+      for (std::size_t t = 0; t < f.trees.size(); ++t) {
+        const auto& tree = f.trees[t];
+        const auto nodes = exact::reachable_nodes(f, tree.root);
+        for (std::int64_t j = 0; j < tree.width; ++j) {
+          // Partial sums may wrap in the type: the whole one fits.
+          const auto of = [&](std::int64_t child) {
+            return child >= 0
+                       ? fmt::format("n{}", child)
+                       : fmt::format("{}({})", type, literal(f.leaves[static_cast<std::size_t>(-1 - child + j)]));
+          };
+          line("{");
+          for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
+            const auto& node = f.nodes[static_cast<std::size_t>(*it)];
+            line(fmt::format("  const {} n{} = {}[{}] >= {} ? {} : {};", type, *it, x, r * f.n_in + node.feature,
+                             literal(node.threshold), of(node.high), of(node.low)));
+          }
+          line(fmt::format("  {}[{}] += {};", name(), r * f.n_out + tree.first + j, of(tree.root)));
+          line("}");
+        }
+      }
+    }
+    return {};
+  }
 
   Result<void> operator()(const exact::Reshape& r) {
     declare();
