@@ -25,6 +25,9 @@ void add_spatial_cases(std::vector<Case>& out);
 /// Layers that join tensors or axes.
 void add_merge_cases(std::vector<Case>& out);
 
+/// Trees of every kind.
+void add_forest_cases(std::vector<Case>& out);
+
 /// HGQ's quantizers with grids per channel and per element.
 void add_hgq_cases(std::vector<Case>& out);
 

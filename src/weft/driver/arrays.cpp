@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "weft/support/files.h"
 
@@ -73,6 +75,25 @@ Result<Matched> match(const nn::Graph& graph, std::map<std::string, support::Arr
   return out;
 }
 
+bool feeds_trees(const nn::Graph& graph, nn::TensorId tensor) {
+  const auto consumers = graph.consumers(tensor);
+  return !consumers.empty() &&
+         std::all_of(consumers.begin(), consumers.end(), [](const nn::Node* node) { return node->op == "Forest"; });
+}
+
+/// The number that stands for NaN in an input that only trees read, when they all name the same one.
+std::optional<float> missing_of(const nn::Graph& graph, nn::TensorId tensor) {
+  if (!feeds_trees(graph, tensor)) return std::nullopt;
+  std::optional<float> out;
+  for (const nn::Node* node : graph.consumers(tensor)) {
+    if (!has(node->attributes, "missing")) return std::nullopt;
+    const auto value = static_cast<float>(get_double(node->attributes, "missing", 0.0));
+    if (out && *out != value) return std::nullopt;
+    out = value;
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<InputRows> input_rows(const nn::Graph& graph, std::map<std::string, support::Array> arrays,
@@ -91,10 +112,19 @@ Result<InputRows> input_rows(const nn::Graph& graph, std::map<std::string, suppo
       row.assign(n->begin(), n->end());
     const auto columns =
         static_cast<std::size_t>(std::max<std::int64_t>(element_count(graph.at(graph.inputs[i].tensor).shape), 1));
-    for (std::size_t k = 0; k < row.size(); ++k)
-      if (!std::isfinite(row[k]))
-        return ctx.fail(Kind::DataNotFinite, {.file = file, .tensor = graph.inputs[i].name},
-                        fmt::format("row {}, column {} is {}", k / columns, k % columns, row[k]));
+    const auto missing = missing_of(graph, graph.inputs[i].tensor);
+    for (std::size_t k = 0; k < row.size(); ++k) {
+      if (std::isfinite(row[k])) continue;
+      if (std::isnan(row[k]) && missing) {
+        row[k] = *missing;
+        continue;
+      }
+      return ctx.fail(Kind::DataNotFinite, {.file = file, .tensor = graph.inputs[i].name},
+                      fmt::format("row {}, column {} is {}{}", k / columns, k % columns, row[k],
+                                  std::isnan(row[k]) && feeds_trees(graph, graph.inputs[i].tensor)
+                                      ? "; say which number means missing with --set LAYER.missing=NUMBER"
+                                      : ""));
+    }
     out.inputs.push_back(std::move(row));
   }
   return out;

@@ -77,6 +77,9 @@ class TypePolicy {
   /// Type for a float parameter ("kernel", "bias", ...) without quantizer whose values lie in [lo, hi].
   [[nodiscard]] virtual fixed::FixedType parameter(const nn::Node& node, const std::string& role, double lo,
                                                    double hi) const = 0;
+  /// The same, only when the user said so himself.
+  [[nodiscard]] virtual std::optional<fixed::FixedType> chosen_parameter(const nn::Node& node,
+                                                                         const std::string& role) const = 0;
   /// Forced accumulator, if the user set one.
   [[nodiscard]] virtual std::optional<fixed::FixedType> accumulator(const nn::Node& node) const = 0;
   /// Type that the user set for an intermediate inside of the layer ("gate_input", "gate", "state", "cell").

@@ -51,6 +51,7 @@ const std::vector<Layer>& all_layers() {
                                           depthwise_conv_layer(),
                                           depthwise_conv_batchnorm_layer(),
                                           div_layer(),
+                                          forest_layer(),
                                           global_average_pool_layer(),
 
                                           global_max_pool_layer(),
@@ -58,6 +59,7 @@ const std::vector<Layer>& all_layers() {
                                           identity_layer(),
                                           if_layer(),
                                           lif_layer(),
+                                          link_layer(),
                                           lstm_layer(),
                                           max_pool_layer(),
                                           maximum_layer(),

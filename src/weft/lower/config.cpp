@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 
 namespace weft::lower {
 namespace {
@@ -52,6 +53,7 @@ constexpr std::array kBlockKeys = {"Precision",
                                    "ReuseFactor",
                                    "Strategy",
                                    "Implementation",
+                                   "Missing",
                                    "Skip",
                                    "Softmax",
                                    "TableSize",
@@ -190,6 +192,13 @@ struct Parser {
         block.softmax = "remove";
       else if (v != "false")
         fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is neither true nor false", where, value));
+    } else if (k == "missing") {
+      char* end = nullptr;
+      const double v = std::strtod(value.c_str(), &end);
+      if (value.empty() || *end != '\0' || !std::isfinite(v))
+        fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is no number", where, value));
+      else
+        block.missing = v;
     } else {
       fail(Kind::ConfigUnknownKey, fmt::format("{}: unknown key `{}`{}", where, key, nearest(key, kBlockKeys)));
     }
@@ -383,6 +392,10 @@ std::optional<fixed::TypeSpec> LayerSettings::type(const nn::Node& node, const s
 
 std::optional<std::string> LayerSettings::softmax(const nn::Node& node) const {
   return resolve(*config, node, [](const BlockConfig& block) { return block.softmax; });
+}
+
+std::optional<double> LayerSettings::missing(const nn::Node& node) const {
+  return resolve(*config, node, [](const BlockConfig& block) { return block.missing; });
 }
 
 std::int64_t LayerSettings::reuse_factor(const nn::Node& node) const {

@@ -20,6 +20,8 @@ struct BlockConfig {
   std::map<std::string, fixed::TypeSpec> precision;
   std::optional<std::int64_t> reuse_factor;
   std::optional<std::string> strategy;
+  /// Trees: the number that means "missing" beside NaN.
+  std::optional<double> missing;
   /// "remove", "table" or "argmax".
   std::optional<std::string> softmax;
   // With --compat hls4ml only.
@@ -59,6 +61,7 @@ struct LayerSettings {
   const Config* config;
   [[nodiscard]] std::optional<fixed::TypeSpec> type(const nn::Node& node, const std::string& role) const;
   [[nodiscard]] std::optional<std::string> softmax(const nn::Node& node) const;
+  [[nodiscard]] std::optional<double> missing(const nn::Node& node) const;
   [[nodiscard]] std::int64_t reuse_factor(const nn::Node& node) const;
 };
 

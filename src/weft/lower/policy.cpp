@@ -80,6 +80,12 @@ fixed::FixedType Policy::parameter(const nn::Node& node, const std::string& role
   return type_for_range(lo, hi, options_.default_type.width_bits, false);
 }
 
+std::optional<fixed::FixedType> Policy::chosen_parameter(const nn::Node& node, const std::string& role) const {
+  const auto spec = settings_.type(node, role == "bias" ? "bias" : "weight");
+  if (spec && spec->form == fixed::TypeSpec::Form::Fixed) return spec->fixed;
+  return std::nullopt;
+}
+
 std::optional<fixed::FixedType> Policy::accumulator(const nn::Node& node) const {
   if (const auto spec = settings_.type(node, "accum")) return spec->fixed;
   return std::nullopt;

@@ -23,6 +23,8 @@ class Policy final : public layers::TypePolicy {
 
   [[nodiscard]] std::optional<fixed::FixedType> result(const nn::Node& node) const override;
   [[nodiscard]] fixed::FixedType default_result(const nn::Node& node, double lo, double hi) const override;
+  [[nodiscard]] std::optional<fixed::FixedType> chosen_parameter(const nn::Node& node,
+                                                                 const std::string& role) const override;
   [[nodiscard]] fixed::FixedType parameter(const nn::Node& node, const std::string& role, double lo,
                                            double hi) const override;
   [[nodiscard]] std::optional<fixed::FixedType> accumulator(const nn::Node& node) const override;
