@@ -8,6 +8,7 @@
 #include "weft/driver/arrays.h"
 #include "weft/formats/keras/keras.h"
 #include "weft/formats/onnx/onnx.h"
+#include "weft/formats/trees/trees.h"
 #include "weft/layers/layer.h"
 
 namespace weft::driver {
@@ -62,8 +63,10 @@ constexpr int kSessionVersion = 1;
 std::vector<FormatInfo> formats() {
   return {{"Keras 2 and QKeras", ".h5, or .json with --weights X.h5"},
           {"Keras 3 and QKeras for Keras 3", ".keras"},
+          {"LightGBM", ".txt (text model)"},
           {"ONNX and QONNX", ".onnx"},
-          {"Weft", ".weft"}};
+          {"Weft", ".weft"},
+          {"XGBoost", ".json, .ubj, .model (binary, up to 2.0), text dump"}};
 }
 
 Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& weights, Context& caller) {
@@ -78,10 +81,14 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
   Model model;
   model.path = name;
   model.sha256 = support::sha256_hex(bytes);
-  const bool keras = formats::keras::looks_like_keras(std::string_view(bytes));
+  const bool trees = formats::trees::looks_like_trees(bytes);
+  const bool keras = !trees && formats::keras::looks_like_keras(std::string_view(bytes));
   if (weights && !keras)
     return ctx.fail(Kind::UsageInvalid, {.file = name}, "--weights goes with a Keras architecture (.json)");
-  if (keras) {
+  if (trees) {
+    WEFT_TRY(model.graph, formats::trees::read_trees(path, ctx));
+    model.format = "trees";
+  } else if (keras) {
     WEFT_TRY(model.graph, formats::keras::read_keras(path, weights, ctx));
     model.format = "keras";
   } else if (is_zip(bytes)) {
@@ -93,9 +100,10 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
     model.format = "onnx";
   } else {
     return ctx.fail(Kind::FormatUnknown, {.file = name},
-                    bytes.empty() ? "the file is empty"
-                                  : "the content is neither HDF5, nor a zip archive, nor JSON, nor ONNX; weft reads "
-                                    ".h5, .keras, .json, .onnx and .weft");
+                    bytes.empty()
+                        ? "the file is empty"
+                        : "the content is neither HDF5, nor a zip archive, nor JSON, nor ONNX, nor trees; weft "
+                          "reads .h5, .keras, .json, .onnx, .weft and models of XGBoost and LightGBM");
   }
   WEFT_TRY_VOID(layers::check(model.graph, ctx));
   return model;
@@ -114,6 +122,11 @@ Result<Session> lower_model(const fs::path& path, const LoweringOptions& options
   }
   for (const auto& setting : options.settings)
     WEFT_TRY_VOID(lower::apply_setting(lowering.config, setting, session.model.graph, ctx));
+  // What "missing" means belongs to the source's own run as much as to the integers.
+  for (auto& node : session.model.graph.nodes)
+    if (node.op == "Forest")
+      if (const auto missing = lower::LayerSettings{&lowering.config}.missing(node))
+        node.attributes["missing"] = *missing;
   WEFT_TRY_VOID(parse_types(options, session.model.graph, lowering, ctx));
   if (options.compat == "hls4ml") lowering.compat = lower::Compat::Hls4ml;
   if (!options.compat.empty() && options.compat != "none" && options.compat != "hls4ml")

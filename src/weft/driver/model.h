@@ -18,7 +18,7 @@ namespace weft::driver {
 /// A source model, checked: schemas, shapes.
 struct Model {
   nn::Graph graph;
-  std::string format;  ///< "keras", "onnx" or "weft"
+  std::string format;  ///< "keras", "onnx", "trees" or "weft"
   std::string path;
   std::string sha256;
 };
