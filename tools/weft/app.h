@@ -50,6 +50,7 @@ void add_convert(CLI::App& root, App& app);
 void add_predict(CLI::App& root, App& app);
 void add_compare(CLI::App& root, App& app);
 void add_verify(CLI::App& root, App& app);
+void add_export(CLI::App& root, App& app);
 void add_synth(CLI::App& root, App& app);
 void add_information(CLI::App& root, App& app);
 

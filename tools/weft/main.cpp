@@ -73,6 +73,7 @@ int main(int argc, char** argv) {
   cli::add_predict(root, app);
   cli::add_compare(root, app);
   cli::add_verify(root, app);
+  cli::add_export(root, app);
   cli::add_synth(root, app);
   cli::add_information(root, app);
   try {
