@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weft against the real frameworks, live. Four comparisons:
+"""Weft against the real frameworks, live. Five comparisons:
 
 files       the example and the fixtures, made again in their environments, hold what the kept files hold
 layers      `weft predict --trace`, with and without --float, against the framework's layer outputs, every difference held
             against the layer's certificate (tests/interop/compare_layers.py says how); fixtures and corner cases
 quantizers  millions of numbers through QKeras', qkeras-v3's and qonnx' quantizers and through ours
 random      random small QKeras models, saved, opened and compared as under "layers"
+trees       random trees of XGBoost, LightGBM and scikit-learn: equal margins (tests/interop/compare_trees.py)
 
-    ./dev interop [--count N] [--seed N] [--only files,quantizers,random] ...
+    ./dev interop [--count N] [--seed N] [--only files,quantizers,random,trees] ...
 
 Ends with tables of counts and answers 1 when anything is unexplained; such models stay in WORK/failed.
 """
@@ -29,6 +30,7 @@ EXAMPLES = ROOT / "examples"
 TOOLS = ROOT / "tests/interop"
 sys.path.insert(0, str(TOOLS))
 
+import compare_trees
 from compare_layers import CLASSES, compare, on_grid
 from measure import Weft, WeftError, print_table
 
@@ -44,7 +46,7 @@ class Run:
         self.weft = Weft(options.weft, self.work)
         self.started = time.monotonic()
         self.failures = []
-        self.files, self.layers, self.quantizers = {}, {}, []
+        self.files, self.layers, self.quantizers, self.trees_of = {}, {}, [], {}
 
     def say(self, text):
         print(f"[{time.monotonic() - self.started:5.1f} s] {text}", flush=True)
@@ -191,6 +193,30 @@ class Run:
             self.fail(f"quantizers of {source}: the checker ended with {done.returncode}")
         self.quantizers += [(source, family, row) for family, row in families.items()]
 
+    # --- trees
+
+    def trees(self):
+        folder = self.work / "trees"
+        said = self.python(self.options.trees, TOOLS / "tree_models.py", folder, "--seed", self.options.seed, "--count",
+                           self.options.tree_count)
+        self.say("trees: " + said.strip())
+        return lambda: self.after_trees(folder)
+
+    def after_trees(self, folder):
+        for model in sorted(p for p in folder.iterdir() if p.with_suffix(".npz").exists()):
+            if model.suffix == ".npz" or model.name.endswith(".options.json"):
+                continue
+            library = model.stem.rsplit("_model", 1)[0]
+            counts = self.trees_of.setdefault(library, dict.fromkeys(compare_trees.COUNTS, 0))
+            try:
+                problems = compare_trees.compare(self.weft, model, self.work, counts)
+            except WeftError as error:
+                problems = [str(error)]
+            for problem in problems:
+                self.fail(f"trees/{model.name} (seed {self.options.seed}): {problem}")
+            if problems:
+                self.keep("trees", model)
+
     # --- all
 
     def keras(self, name, interpreter, kept):
@@ -251,14 +277,19 @@ class Run:
 
     def all(self):
         only = self.options.only
-        jobs = [lambda: self.keras("qkeras", self.options.qkeras, EXAMPLES / "fixtures/keras2")]
+        jobs = []
+        if only != {"trees"}:
+            jobs.append(lambda: self.keras("qkeras", self.options.qkeras, EXAMPLES / "fixtures/keras2"))
         if "files" in only:
             jobs.append(self.digits)
-        jobs.append(lambda: self.keras("qkeras-v3", self.options.keras3, EXAMPLES / "fixtures/keras3"))
+        if only != {"trees"}:
+            jobs.append(lambda: self.keras("qkeras-v3", self.options.keras3, EXAMPLES / "fixtures/keras3"))
         if "quantizers" in only:
             jobs.append(self.qonnx)
         if "files" in only:
             jobs.append(self.onnx)
+        if "trees" in only:
+            jobs.append(self.trees)
         # The frameworks run two at a time; what they made is compared here, one after the other.
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             running = [pool.submit(job) for job in jobs]
@@ -297,6 +328,10 @@ class Run:
             families, _, _ = self.weft.run("ops")
             absent = {f["name"] for f in families["functions"]} - {family for _, family, _ in self.quantizers}
             print("without a case: " + (", ".join(sorted(absent)) or "none"))
+        if self.trees_of:
+            print("\nTrees: margins and answers of the libraries, integers against their float sums")
+            rows = [[name, *(number(row[c]) for c in compare_trees.COUNTS)] for name, row in sorted(self.trees_of.items())]
+            print_table(rows, ["library", *compare_trees.COUNTS])
         print(f"\n{len(self.failures)} failures, {time.monotonic() - self.started:.0f} s")
         for text in self.failures:
             print("  " + text)
@@ -304,12 +339,13 @@ class Run:
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("weft", "quantizer-cases", "qkeras", "keras3", "onnx", "qonnx", "work"):
+    for name in ("weft", "quantizer-cases", "qkeras", "keras3", "onnx", "qonnx", "trees", "work"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--count", type=int, default=40, help="random models per environment")
+    parser.add_argument("--tree-count", type=int, default=150, help="random trees")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random models")
     parser.add_argument("--first", type=int, default=0, help="number of the first random model")
-    parser.add_argument("--only", default="files,quantizers,random", type=lambda text: set(text.split(",")))
+    parser.add_argument("--only", default="files,quantizers,random,trees", type=lambda text: set(text.split(",")))
     parser.add_argument("--verbose", action="store_true", help="a line for every model")
     options = parser.parse_args()
     shutil.rmtree(options.work, ignore_errors=True)
