@@ -29,8 +29,7 @@ Result<support::FileSet> export_files(const Session& session, const fs::path& ou
     files[output.stem().string() + ".h"] = std::move(emulator.header);
     return files;
   }
-  if (extension != ".weft")
-    return usage("exports are .weft, or .cpp with --emulator cpp");
+  if (extension != ".weft") return usage("exports are .weft, or .cpp with --emulator cpp");
   WEFT_TRY(files[output.filename().string()], save_session(session, ctx));
   return files;
 }
@@ -45,8 +44,7 @@ Result<support::Json> export_model(const fs::path& model, const fs::path& output
     WEFT_TRY_VOID(support::write_file(path, content, ctx));
     names.push_back(path.string());
   }
-  return support::Json{{"files", std::move(names)},
-                       {"format", options.emulator.empty() ? "weft" : options.emulator}};
+  return support::Json{{"files", std::move(names)}, {"format", options.emulator.empty() ? "weft" : options.emulator}};
 }
 
 }  // namespace weft::driver

@@ -236,6 +236,17 @@ TEST(InferShape, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(b.shape(Constant{{1, 2}}, {3}).empty());
   EXPECT_TRUE(b.shape(Input{}, {0}).empty());
   EXPECT_TRUE(b.shape(Input{}, {std::int64_t{1} << 40, std::int64_t{1} << 40}).empty());
+  // Trees: features, children behind their parents, leaves for every output of a tree.
+  const auto forest = [&](std::vector<Forest::Node> nodes, std::vector<Forest::Tree> trees) {
+    return b.shape(Forest{x, 3, 2, std::move(nodes), std::move(trees), {1, 2, 3}, {0, 0}}, {});
+  };
+  EXPECT_EQ(forest({{0, 4, 1, -1}, {2, -3, -1, -3}}, {{0, 1, 1}, {-2, 0, 2}}), (Shape{2, 2}));
+  EXPECT_TRUE(forest({{3, 4, -1, -1}}, {{0, 0, 1}}).empty());  // no such feature
+  EXPECT_TRUE(forest({{0, 4, 0, -1}}, {{0, 0, 1}}).empty());   // its own child
+  EXPECT_TRUE(forest({{0, 4, -1, -4}}, {{0, 0, 1}}).empty());  // no such leaf
+  EXPECT_TRUE(forest({{0, 4, -1, -3}}, {{0, 0, 2}}).empty());  // one leaf too few for two outputs
+  EXPECT_TRUE(forest({{0, 4, -1, -2}}, {{0, 1, 2}}).empty());  // an output too many
+  EXPECT_TRUE(forest({{0, 4, -1, -2}}, {{1, 0, 1}}).empty());  // no such root
 }
 
 TEST(InferShape, FollowsTheRules) {
@@ -447,6 +458,26 @@ struct Interpreter {
     Codes out(count(), p.pad);
     for (std::size_t e = 0; e < count(); ++e)
       if (p.indices[e] != -1) out[e] = of(p.x)[static_cast<std::size_t>(p.indices[e])];
+    return out;
+  }
+  Codes operator()(const Forest& p) const {
+    const Codes& x = of(p.x);
+    Codes out;
+    for (std::size_t e = 0; e < count(); ++e) {
+      const auto o = static_cast<std::int64_t>(e) % p.n_out;
+      const auto* row = x.data() + static_cast<std::int64_t>(e) / p.n_out * p.n_in;
+      Int sum = p.bias[static_cast<std::size_t>(o)];
+      for (const auto& tree : p.trees) {
+        if (o < tree.first || o >= tree.first + tree.width) continue;
+        const std::function<std::int64_t(std::int64_t)> leaf = [&](std::int64_t at) {
+          if (at < 0) return -1 - at;
+          const auto& node = p.nodes[static_cast<std::size_t>(at)];
+          return leaf(row[node.feature] < node.threshold ? node.low : node.high);
+        };
+        sum += p.leaves[static_cast<std::size_t>(leaf(tree.root) + o - tree.first)];
+      }
+      out.push_back(sum);
+    }
     return out;
   }
   Codes operator()(const Permute& p) const {
