@@ -10,7 +10,7 @@
 
 namespace weft::backends::cpp {
 
-/// Text of library.h.
+/// Text of library.inc.
 const char* library_text();
 
 /// A value in the emitted file.
