@@ -74,7 +74,9 @@ Result<Layers> layers_of(const nn::Graph& source, const Types& types, Context& c
     if (node.op == "DenseBatchnorm" || node.op == "ConvBatchnorm" || node.op == "DepthwiseConvBatchnorm")
       return ctx.fail(Kind::LoweringUnsupported, node.origin,
                       "a layer with a folded batch normalization is not covered by --compat hls4ml; leave it out");
-    if (node.op != "Activation" && node.functions.count("activation") != 0)
+    // A recurrent cell's functions stand inside of its recurrence.
+    const bool cell = node.op == "LSTM" || node.op == "GRU" || node.op == "SimpleRNN";
+    if (node.op != "Activation" && !cell && node.functions.count("activation") != 0)
       split(graph, node, nodes, out);
     else
       nodes.push_back(node);
