@@ -309,6 +309,65 @@ const std::vector<Operator>& operator_table() {
        .handler = ops::top_k,
        .note = "indices only; axis 1 or last, largest first"},
       {.name = "Transpose", .attributes = {"perm"}, .handler = ops::transpose},
+      {.name = "TreeEnsemble",
+       .domains = kMachineLearning,
+       .attributes = {"aggregate_function", "leaf_targetids", "leaf_weights", "membership_values", "n_targets",
+                      "nodes_falseleafs", "nodes_falsenodeids", "nodes_featureids", "nodes_hitrates",
+                      "nodes_missing_value_tracks_true", "nodes_modes", "nodes_splits", "nodes_trueleafs",
+                      "nodes_truenodeids", "post_transform", "tree_roots"},
+       .handler = ops::tree_ensemble,
+       .note = "all tests and aggregates; float32"},
+      {.name = "TreeEnsembleClassifier",
+       .domains = kMachineLearning,
+       .attributes = {"base_values",
+                      "base_values_as_tensor",
+                      "class_ids",
+                      "class_nodeids",
+                      "class_treeids",
+                      "class_weights",
+                      "class_weights_as_tensor",
+                      "classlabels_int64s",
+                      "classlabels_strings",
+                      "nodes_falsenodeids",
+                      "nodes_featureids",
+                      "nodes_hitrates",
+                      "nodes_hitrates_as_tensor",
+                      "nodes_missing_value_tracks_true",
+                      "nodes_modes",
+                      "nodes_nodeids",
+                      "nodes_treeids",
+                      "nodes_truenodeids",
+                      "nodes_values",
+                      "nodes_values_as_tensor",
+                      "post_transform"},
+       .outputs = 2,
+       .handler = ops::tree_ensemble_classifier,
+       .note = "the label is the number of the class"},
+      {.name = "TreeEnsembleRegressor",
+       .domains = kMachineLearning,
+       .attributes = {"aggregate_function",
+                      "base_values",
+                      "base_values_as_tensor",
+                      "n_targets",
+                      "nodes_falsenodeids",
+                      "nodes_featureids",
+                      "nodes_hitrates",
+                      "nodes_hitrates_as_tensor",
+                      "nodes_missing_value_tracks_true",
+                      "nodes_modes",
+                      "nodes_nodeids",
+                      "nodes_treeids",
+                      "nodes_truenodeids",
+                      "nodes_values",
+                      "nodes_values_as_tensor",
+                      "post_transform",
+                      "target_ids",
+                      "target_nodeids",
+                      "target_treeids",
+                      "target_weights",
+                      "target_weights_as_tensor"},
+       .handler = ops::tree_ensemble_regressor,
+       .note = "sum, average, minimum or maximum"},
       {.name = "Unsqueeze", .attributes = {"axes"}, .min_inputs = 1, .max_inputs = 2, .handler = ops::unsqueeze},
       {.name = "Upsample",
        .attributes = {"mode", "scales"},
@@ -316,6 +375,11 @@ const std::vector<Operator>& operator_table() {
        .max_inputs = 2,
        .handler = ops::upsample,
        .note = "nearest with whole factors"},
+      {.name = "ZipMap",
+       .domains = kMachineLearning,
+       .attributes = {"classlabels_int64s", "classlabels_strings"},
+       .handler = ops::identity,
+       .note = "passes the scores through"},
   };
   return table;
 }
@@ -326,6 +390,7 @@ const Operator* find_operator(const std::string& op_type, const std::string& dom
   if (domain == "qonnx.custom_op.general" || domain == "onnx.brevitas" || domain == "finn.custom_op.general")
     bit = kQuantSets;
   if (domain == "qonnx.custom_op.channels_last") bit = kChannelsLast;
+  if (domain == "ai.onnx.ml") bit = kMachineLearning;
   for (const auto& row : operator_table()) {
     if (row.name == op_type && (row.domains & bit) != 0) return &row;
   }
@@ -340,6 +405,7 @@ std::vector<std::string_view> domain_names(unsigned domains) {
       names.emplace_back(name);
   }
   if ((domains & kChannelsLast) != 0) names.emplace_back("qonnx.custom_op.channels_last");
+  if ((domains & kMachineLearning) != 0) names.emplace_back("ai.onnx.ml");
   return names;
 }
 

@@ -12,9 +12,10 @@ namespace weft::formats::onnx {
 
 /// Operator sets in which an operator may stand.
 enum DomainBit : unsigned {
-  kStandard = 1,      ///< "" and "ai.onnx"
-  kQuantSets = 2,     ///< qonnx.custom_op.general, onnx.brevitas, finn.custom_op.general; and "" in old files
-  kChannelsLast = 4,  ///< qonnx.custom_op.channels_last
+  kStandard = 1,         ///< "" and "ai.onnx"
+  kQuantSets = 2,        ///< qonnx.custom_op.general, onnx.brevitas, finn.custom_op.general; and "" in old files
+  kChannelsLast = 4,     ///< qonnx.custom_op.channels_last
+  kMachineLearning = 8,  ///< ai.onnx.ml
 };
 
 /// One row of the table.
@@ -126,6 +127,10 @@ Result<Values> gru(Call& call);
 Result<Values> quantize_linear(Call& call);
 Result<Values> dequantize_linear(Call& call);
 Result<Values> clip_integers(Call& call);
+// ops_trees.cpp
+Result<Values> tree_ensemble(Call& call);
+Result<Values> tree_ensemble_classifier(Call& call);
+Result<Values> tree_ensemble_regressor(Call& call);
 // ops_quantizers.cpp
 Result<Values> quant(Call& call);
 Result<Values> bipolar_quant(Call& call);

@@ -204,7 +204,7 @@ std::vector<double> base_scores(const Json& j, Reader& r) {
 const std::vector<XgboostObjective>& xgboost_objectives() {
   using B = XgboostObjective::Base;
   static const std::vector<XgboostObjective> rows = {{"binary:logistic", Transform::Sigmoid, B::Logit},
-                                                     {"binary:logitraw", Transform::Identity, B::Logit},
+                                                     {"binary:logitraw", Transform::Identity, B::Margin},
                                                      {"count:poisson", Transform::Exponential, B::Log},
                                                      {"multi:softmax", Transform::ArgMax, B::Margin},
                                                      {"multi:softprob", Transform::Softmax, B::Margin},
