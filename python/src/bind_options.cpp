@@ -21,6 +21,7 @@ void bind_options(py::module_& m) {
   py::class_<LoweringOptions>(m, "LoweringOptions", "How a model becomes integers; the options of `weft convert`.")
       .def(py::init<>())
       .def_readwrite("weights", &LoweringOptions::weights, "Weights (.h5) of a Keras architecture (.json).")
+      .def_readwrite("layers", &LoweringOptions::layers, "Recipes (YAML) of layer classes of your own in a Keras file.")
       .def_readwrite("config", &LoweringOptions::config, "Configuration file (YAML).")
       .def_readwrite("settings", &LoweringOptions::settings, "Single settings, layer.key=value.")
       .def_readwrite("calibrate", &LoweringOptions::calibrate, "Data file that gives float layers their ranges.")

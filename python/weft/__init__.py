@@ -288,6 +288,7 @@ def load(
     path: PathLike,
     *,
     weights: PathLike | None = None,
+    layers: PathLike | None = None,
     config: PathLike | None = None,
     settings: Mapping[str, str] | Iterable[str] = (),
     calibrate: PathLike | Arrays | None = None,
@@ -298,6 +299,7 @@ def load(
     """Opens a model file as `Model`, or a folder that `convert` wrote as `Design`.
 
     weights       weights (.h5) of a Keras architecture (.json)
+    layers        recipes (YAML) of layer classes of your own in a Keras file
     config        configuration file (YAML, hls4ml's keys are accepted)
     settings      single settings, {"layer.key": "value"} or ["layer.key=value"]
     calibrate     data that gives float layers and inputs their ranges: a file or arrays
@@ -306,13 +308,15 @@ def load(
     compat        "hls4ml": its integers (accumulators, casts, tables) instead of exact sums
     """
     if _core.is_project(path):
-        if any((weights, config, settings, default_type, input_type, compat)) or calibrate is not None:
+        if any((weights, layers, config, settings, default_type, input_type, compat)) or calibrate is not None:
             raise ValueError("a converted folder has its options already")
         return Design(path)
     lowering = _core.LoweringOptions()
     keep = None
     if weights is not None:
         lowering.weights = os.fspath(weights)
+    if layers is not None:
+        lowering.layers = os.fspath(layers)
     if config is not None:
         lowering.config = os.fspath(config)
     lowering.settings = [f"{k}={v}" for k, v in settings.items()] if isinstance(settings, Mapping) else list(settings)

@@ -131,6 +131,7 @@ class CallOptions:
 class LoweringOptions:
     def __init__(self) -> None: ...
     weights: Optional[_Path]
+    layers: Optional[_Path]
     config: Optional[_Path]
     settings: list[str]
     calibrate: Optional[_Path]

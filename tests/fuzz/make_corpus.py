@@ -218,6 +218,12 @@ def corpus():
         "type/wide.txt": b"fixed<128,-4,TRN,WRAP_SM>",
         "type/auto.txt": b"auto",
         "type/bipolar.txt": b"bipolar",
+        "keras_layers/gate.yaml": b"Own:\n  config: {n: required, axes: [0], activation: sigmoid}\n  ignore: [seed]\n"
+        b"  nodes:\n    - {name: g, op: Activation, inputs: [x], functions: {activation: $activation}}\n"
+        b"    - {name: p, op: Mul, inputs: [x, g]}\n    - {op: ReduceSum, inputs: [p], attributes: {axes: $axes}}\n",
+        "keras_layers/constant.yaml": b"Own: {config: {n: 1, axes: [1], activation: relu}, nodes: [{name: a, op: Add, "
+        b"inputs: [x], parameters: {constant: {value: [1, 2], reshape: [2]}}}, {op: Activation, inputs: [a], "
+        b"functions: {activation: 'quantized_relu(4,1)'}}], outputs: [a]}\n",
         "config/model.yaml": b"Model:\n  Precision: ap_fixed<16,6>\n  ReuseFactor: 1\n  Strategy: Latency\n",
         "config/layers.yaml": b"HLSConfig:\n  Model:\n    Precision:\n      default: fixed<16,6,RND_CONV,SAT>\n"
         b"  LayerName:\n    dense_1:\n      Precision:\n        weight: fixed<4,1>\n        result: auto\n  LayerType:\n    Dense:\n      ReuseFactor: 4\n",

@@ -30,6 +30,8 @@ void add_common(CLI::App& command, App& app) {
 
 void add_lowering(CLI::App& command, driver::LoweringOptions& options) {
   command.add_option("--weights", options.weights, "weights (.h5) of a Keras architecture (.json)")->group("Model");
+  command.add_option("--layers", options.layers, "recipes (YAML) of layer classes of your own in a Keras file")
+      ->group("Model");
   command
       .add_option("--config", options.config,
                   "types per model, layer type and layer name (YAML, as `weft config` writes it)")

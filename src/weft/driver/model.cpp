@@ -69,7 +69,8 @@ std::vector<FormatInfo> formats() {
           {"XGBoost", ".json, .ubj, .model (binary, up to 2.0), text dump"}};
 }
 
-Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& weights, Context& caller) {
+Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& weights, Context& caller,
+                         const std::optional<fs::path>& layers) {
   // A bomb must be answered within a few gigabytes; no dense network comes near this.
   Context ctx = caller;
   ctx.limits.unpacked_bytes = std::min(ctx.limits.unpacked_bytes, std::uint64_t{512} << 20);
@@ -85,11 +86,12 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
   const bool keras = !trees && formats::keras::looks_like_keras(std::string_view(bytes));
   if (weights && !keras)
     return ctx.fail(Kind::UsageInvalid, {.file = name}, "--weights goes with a Keras architecture (.json)");
+  if (layers && !keras) return ctx.fail(Kind::UsageInvalid, {.file = name}, "--layers goes with a Keras file");
   if (trees) {
     WEFT_TRY(model.graph, formats::trees::read_trees(path, ctx));
     model.format = "trees";
   } else if (keras) {
-    WEFT_TRY(model.graph, formats::keras::read_keras(path, weights, ctx));
+    WEFT_TRY(model.graph, formats::keras::read_keras(path, weights, ctx, layers));
     model.format = "keras";
   } else if (is_zip(bytes)) {
     WEFT_TRY(auto loaded, nn::load(bytes, name, ctx));
@@ -113,7 +115,7 @@ bool is_project(const fs::path& path) { return fs::is_directory(path) && fs::exi
 
 Result<Session> lower_model(const fs::path& path, const LoweringOptions& options, Context& ctx) {
   Session session;
-  WEFT_TRY(session.model, load_model(path, options.weights, ctx));
+  WEFT_TRY(session.model, load_model(path, options.weights, ctx, options.layers));
   lower::Options lowering;
   if (options.config) {
     WEFT_TRY(const std::string text, support::read_file(*options.config, ctx));
@@ -175,8 +177,8 @@ Result<std::string> save_session(const Session& session, Context& ctx) {
 Result<Session> open_session(const fs::path& path, const LoweringOptions& options, Context& ctx) {
   if (!is_project(path)) return lower_model(path, options, ctx);
   const std::string name = path.string();
-  if (options.weights || options.config || !options.settings.empty() || options.calibrate || options.default_type ||
-      !options.input_types.empty() || !options.compat.empty())
+  if (options.weights || options.layers || options.config || !options.settings.empty() || options.calibrate ||
+      options.default_type || !options.input_types.empty() || !options.compat.empty())
     return ctx.fail(Kind::UsageInvalid, {.file = name},
                     "a converted folder keeps the options it was made with; give the model file to use others");
   Session session;

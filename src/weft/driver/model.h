@@ -23,9 +23,10 @@ struct Model {
   std::string sha256;
 };
 
-/// Recognizes the format from content. `weights` is the .h5 beside a Keras .json.
+/// Recognizes the format from content. `weights` is the .h5 beside a Keras .json; `layers` a recipe file for classes of
+/// the user's own in a Keras file.
 Result<Model> load_model(const std::filesystem::path& path, const std::optional<std::filesystem::path>& weights,
-                         Context& ctx);
+                         Context& ctx, const std::optional<std::filesystem::path>& layers = std::nullopt);
 
 /// Formats that load_model recognizes, for `weft ops`.
 struct FormatInfo {
@@ -37,6 +38,7 @@ std::vector<FormatInfo> formats();
 /// The options that every command with a MODEL takes.
 struct LoweringOptions {
   std::optional<std::filesystem::path> weights;
+  std::optional<std::filesystem::path> layers;
   std::optional<std::filesystem::path> config;
   std::vector<std::string> settings;
   std::optional<std::filesystem::path> calibrate;

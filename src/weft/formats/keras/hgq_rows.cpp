@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "weft/formats/keras/hgq_parts.h"
 #include "weft/formats/keras/hgq_quantizer.h"
 #include "weft/formats/keras/quantizer_spec.h"
 #include "weft/formats/keras/row_parts.h"
@@ -22,22 +23,8 @@ Keys joined(Keys a, const Keys& b) {
   return a;
 }
 
-/// A variable of the layer itself: by name, or by its place among `order` (Keras 3: trainable ones first).
 std::optional<FloatTensor> read_own(LayerImport& in, std::string_view name, const Keys& order, const Shape& shape) {
-  if (!in.variables) return std::nullopt;
-  const auto place = std::find(order.begin(), order.end(), name) - order.begin();
-  const std::string numbered = fmt::format("vars/{}", place);
-  auto values = read_variable(in, in.variables->count(numbered) != 0 ? numbered : std::string(name));
-  const auto fits = [&](const Shape& have) {
-    return std::equal(have.begin(), have.end(), shape.begin(), shape.end(),
-                      [](std::int64_t h, std::int64_t w) { return w == -1 || h == w; });
-  };
-  if (values && !fits(values->shape)) {
-    in.config.fail(Kind::ShapeMismatch, fmt::format("weight `{}` has shape {}, the layer needs {}", name,
-                                                    weft::to_string(values->shape), weft::to_string(shape)));
-    return std::nullopt;
-  }
-  return values;
+  return read_own(HgqPart{in, "", ""}, name, order, shape);
 }
 
 nn::Node front_node(const LayerImport& in, const std::string& name, const std::string& op) {
@@ -86,14 +73,11 @@ struct Product {
   bool drop_last = false;              ///< the kernel has no output axis
 };
 
-/// Equations that are a dense layer over one axis: one contracted letter, at most one new one in its place or behind.
+/// Equations that are a dense layer over one axis: one contracted letter, at most one new one in its place or behind;
+/// nullopt for others.
 std::optional<Product> read_equation(LayerImport& in) {
   const auto equation = in.config.text("equation", "");
-  const auto refuse = [&]() -> std::optional<Product> {
-    in.config.fail(Kind::AttributeUnsupported,
-                   fmt::format("`equation` is `{}`; only products over one axis are supported", equation));
-    return std::nullopt;
-  };
+  const auto refuse = []() -> std::optional<Product> { return std::nullopt; };
   const auto comma = equation.find(',');
   const auto arrow = equation.find("->");
   if (comma == std::string::npos || arrow == std::string::npos || arrow < comma) return refuse();
@@ -157,11 +141,7 @@ std::optional<Product> read_equation(LayerImport& in) {
   if (has_output) out.bias_shape.assign(y.size() - y.find(w[1]), 1);
   if (has_output) out.bias_shape[0] = out.n_out;
   const auto bias = in.config.text("bias_axes", "");
-  if (!bias.empty() && (!has_output || bias != w.substr(1))) {
-    in.config.fail(Kind::AttributeUnsupported,
-                   fmt::format("`bias_axes` is `{}`; only the output axis of the kernel is supported", bias));
-    return std::nullopt;
-  }
+  if (!bias.empty() && (!has_output || bias != w.substr(1))) return refuse();
   return out;
 }
 
@@ -353,45 +333,15 @@ void import_sum(LayerImport& in) {
   add_output_quantizer(in);
 }
 
-/// Each input has a quantizer of its own.
-void import_add(LayerImport& in) {
-  for (const auto& input : in.inputs)
-    if (!input) return;
-  const auto both = tensor::broadcast(*in.inputs[0], *in.inputs[1]);
-  if (!both.ok) {
-    return in.config.fail(Kind::ShapeMismatch,
-                          fmt::format("inputs of shapes {} and {} do not fit together", weft::to_string(*in.inputs[0]),
-                                      weft::to_string(*in.inputs[1])));
-  }
-  in.output = both.shape;
-  if (in.config.flag("enable_iq", true)) {
-    const auto* confs = in.config.find("iq_confs");
-    const bool list = confs != nullptr && confs->is_array();
-    if (list && confs->size() != in.inputs.size()) {
-      return in.config.fail(Kind::ModelMalformed, "`iq_confs` does not fit the number of inputs");
-    }
-    for (std::size_t i = 0; i < in.inputs.size(); ++i) {
-      const std::string numbered = i == 0 ? "quantizer" : fmt::format("quantizer_{}", i);
-      const auto path = "iq/quantizers/" + numbered;
-      const bool by_name = in.variables && in.variables->count(fmt::format("iq{}/k", i)) != 0;
-      auto spec = read_hgq(in, "iq_confs", by_name ? fmt::format("iq{}", i) : path, *in.inputs[i], true,
-                           confs == nullptr ? nullptr
-                           : list           ? &(*confs)[i]
-                                            : confs);
-      if (!spec) return;
-      auto node = front_node(in, fmt::format("{}_iq{}", in.node.name, i), "Activation");
-      node.inputs = {in.node.inputs[i]};
-      node.functions["activation"] = std::move(*spec);
-      in.front.push_back(std::move(node));
-    }
-  }
-  add_output_quantizer(in);
-}
-
 void import_dense(LayerImport& in) { import_product(in, read_units(in), Normalize::None); }
 void import_batch_norm_dense(LayerImport& in) { import_product(in, read_units(in), Normalize::Inputs); }
-void import_einsum(LayerImport& in) { import_product(in, read_equation(in), Normalize::None); }
-void import_einsum_batch_norm(LayerImport& in) { import_product(in, read_equation(in), Normalize::Outputs); }
+void import_einsum(LayerImport& in, Normalize form) {
+  const auto product = read_equation(in);
+  if (product || !in.input()) return import_product(in, product, form);
+  import_general_einsum(in, form == Normalize::Outputs);
+}
+void import_einsum(LayerImport& in) { import_einsum(in, Normalize::None); }
+void import_einsum_batch_norm(LayerImport& in) { import_einsum(in, Normalize::Outputs); }
 
 /// HGQ's proxy layer: ap_fixed semantics, `integers` with the sign, in float32: rounded, then folded.
 void import_proxy_quantizer(LayerImport& in) {
@@ -420,28 +370,10 @@ void import_proxy_quantizer(LayerImport& in) {
 
 bool any_place(ConfigReader&) { return true; }
 
-LayerRow hgq_row(std::string_view class_name, std::string_view op, const Keys& used, const Keys& ignored,
-                 void (*import)(LayerImport&)) {
-  const Keys quantized = {"enable_oq", "enable_iq", "oq_conf",      "iq_conf",
-                          "kq_conf",   "bq_conf",   "enable_ebops", "activation"};
-  return {.class_name = class_name,
-          .package = "hgq",
-          .op = op,
-          .used = joined(quantized, used),
-          .ignored = joined(joined(dense_ignored(), {"beta0", "ebops_factor", "parallelization_factor"}), ignored),
-          .refused = dense_refused(),
-          .weights = {{.name = "*", .present = any_place}},
-          .import = import,
-          .by_path = true};
-}
-
 }  // namespace
 
 std::vector<LayerRow> hgq_rows() {
   const Keys einsum = {"equation", "output_shape", "bias_axes"};
-  auto add = hgq_row("QAdd", "Add", {"iq_confs"}, {}, import_add);
-  add.min_inputs = 2;
-  add.max_inputs = 2;
   return {
       hgq_row("QDense", "Dense", {"units", "use_bias"}, {}, import_dense),
       hgq_row("QBatchNormDense", "Dense", {"units", "use_bias", "scale", "epsilon"},
@@ -451,7 +383,6 @@ std::vector<LayerRow> hgq_rows() {
       hgq_row("QEinsumDense", "Dense", einsum, {}, import_einsum),
       hgq_row("QEinsumDenseBatchnorm", "Dense", einsum, {}, import_einsum_batch_norm),
       hgq_row("QSum", "ReduceSum", {"axes", "scale", "keepdims"}, {}, import_sum),
-      add,
       {.class_name = "FixedPointQuantizer",
        .package = "HGQ",
        .op = "Activation",

@@ -10,6 +10,7 @@
 
 #include "weft/formats/keras/hgq_rows.h"
 #include "weft/formats/keras/layer_import.h"
+#include "weft/formats/keras/user_layers.h"
 #include "weft/support/archive.h"
 #include "weft/support/files.h"
 
@@ -21,7 +22,7 @@ constexpr std::string_view kCommonKeys[] = {
     "name", "dtype", "trainable", "batch_input_shape", "batch_shape", "activity_regularizer"};
 
 /// An architecture and where its weights are.
-struct Source {
+struct Opened {
   std::string file;
   Json architecture;
   int keras_major = 2;
@@ -48,8 +49,8 @@ Result<Json> parse_architecture(const std::string& text, const std::string& file
   return json;
 }
 
-Result<Source> open_hdf5(NamedBytes model, Context& ctx) {
-  Source source{.file = model.name, .architecture = {}, .keras_major = 2, .weights = {}};
+Result<Opened> open_hdf5(NamedBytes model, Context& ctx) {
+  Opened source{.file = model.name, .architecture = {}, .keras_major = 2, .weights = {}};
   WEFT_TRY(auto weights, WeightFile::open(std::move(model), ctx));
   WEFT_TRY(const auto config, weights.root_text("model_config", ctx));
   if (!config) {
@@ -64,8 +65,8 @@ Result<Source> open_hdf5(NamedBytes model, Context& ctx) {
   return source;
 }
 
-Result<Source> open_zip(const NamedBytes& model, Context& ctx) {
-  Source source{.file = model.name, .architecture = {}, .keras_major = 3, .weights = {}};
+Result<Opened> open_zip(const NamedBytes& model, Context& ctx) {
+  Opened source{.file = model.name, .architecture = {}, .keras_major = 3, .weights = {}};
   WEFT_TRY(auto members, support::read_zip(model.bytes, model.name, ctx));
   const auto config = members.find("config.json");
   const auto weights = members.find("model.weights.h5");
@@ -82,8 +83,8 @@ Result<Source> open_zip(const NamedBytes& model, Context& ctx) {
   return source;
 }
 
-Result<Source> open_json(const NamedBytes& model, Context& ctx) {
-  Source source{.file = model.name, .architecture = {}, .keras_major = 2, .weights = {}};
+Result<Opened> open_json(const NamedBytes& model, Context& ctx) {
+  Opened source{.file = model.name, .architecture = {}, .keras_major = 2, .weights = {}};
   WEFT_TRY(source.architecture, parse_architecture(model.bytes, model.name, ctx));
   const auto version = text_member(source.architecture, "keras_version");
   // Keras 3 writes no version here, but says the module of each class.
@@ -92,7 +93,7 @@ Result<Source> open_json(const NamedBytes& model, Context& ctx) {
   return source;
 }
 
-Result<Source> open_source(NamedBytes model, std::optional<NamedBytes> weights, Context& ctx) {
+Result<Opened> open_source(NamedBytes model, std::optional<NamedBytes> weights, Context& ctx) {
   const bool hdf5 = has_hdf5_signature(model.bytes);
   const bool zip = is_zip(model.bytes);
   WEFT_TRY(auto source, hdf5 ? open_hdf5(std::move(model), ctx) : zip ? open_zip(model, ctx) : open_json(model, ctx));
@@ -114,7 +115,8 @@ Result<Source> open_source(NamedBytes model, std::optional<NamedBytes> weights, 
 /// Builds the graph layer by layer; a layer that fails leaves its output's shape unknown and the others go on.
 class Importer {
  public:
-  Importer(Source source, Context& ctx) : source_(std::move(source)), ctx_(ctx) {}
+  Importer(Opened source, UserLayers user, Context& ctx)
+      : source_(std::move(source)), user_(std::move(user)), ctx_(ctx) {}
 
   Result<nn::Graph> run() {
     WEFT_TRY(const auto topology, read_topology(source_.architecture, source_.file, ctx_));
@@ -125,13 +127,27 @@ class Importer {
     for (const auto& layer : topology.layers) names_.insert(layer.name);
     tensors_.resize(topology.layers.size());
     known_.resize(topology.layers.size());
+    const std::set<std::size_t> ports(topology.inputs.begin(), topology.inputs.end());
     for (const auto i : topology.order) {
       if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, {.file = source_.file}, "interrupted");
-      add_layer(topology, i);
+      const auto& layer = topology.layers[i];
+      if (layer.class_name != "InputLayer" || ports.count(i) != 0) {
+        add_layer(topology, i);
+        continue;
+      }
+      // The input of a nested model is what it was called with.
+      if (layer.inputs.empty()) return ctx_.fail(Kind::ModelMalformed, layer.origin, "the input layer has no source");
+      tensors_[i] = {tensor_of(topology, layer.inputs.at(0), layer.origin)};
+      known_[i] = known_[layer.inputs[0].layer];
+    }
+    for (const auto i : topology.inputs) graph_.inputs.push_back({topology.layers[i].name, tensors_[i].at(0)});
+    for (const auto& source : topology.outputs) {
+      const auto& layer = topology.layers[source.layer];
+      const auto tensor = tensor_of(topology, source, {.file = source_.file});
+      graph_.outputs.push_back(
+          {source.output == 0 ? layer.name : fmt::format("{}_{}", layer.name, source.output), tensor});
     }
     if (!ok_) return diag::failure;
-    for (const auto i : topology.inputs) graph_.inputs.push_back({topology.layers[i].name, tensors_[i]});
-    for (const auto i : topology.outputs) graph_.outputs.push_back({topology.layers[i].name, tensors_[i]});
     add_input_grids(graph_);
     return std::move(graph_);
   }
@@ -142,11 +158,29 @@ class Importer {
     ctx_.report(kind, origin, std::move(message));
   }
 
+  /// The tensor of an output of a layer that was added before.
+  nn::TensorId tensor_of(const Topology& topology, const Source& source, const Origin& origin) {
+    const auto& made = tensors_[source.layer];
+    if (source.output < made.size()) return made[source.output];
+    const auto& layer = topology.layers[source.layer];
+    if (known_[source.layer]) {
+      fail(Kind::LayerUnsupported, origin,
+           fmt::format("an input is output {} of layer `{}`, of which {} are supported", source.output, layer.name,
+                       made.size()));
+    }
+    return made.empty() ? nn::TensorId{} : made[0];
+  }
+
+  const LayerRow* row_of(const LayerEntry& layer) const {
+    if (const auto* user = find_user_layer(user_, layer.class_name, layer.package)) return &user->row;
+    return find_row(layer.class_name, layer.package);
+  }
+
   void bind_weights(const Topology& topology) {
     std::vector<bool> weighted(topology.layers.size(), false);
     for (std::size_t i = 0; i < weighted.size(); ++i) {
       const auto& layer = topology.layers[i];
-      const auto* row = find_row(layer.class_name, layer.package);
+      const auto* row = row_of(layer);
       if (row == nullptr) {
         // Reported later; the others are found by their names all the same.
         continue;
@@ -187,29 +221,35 @@ class Importer {
       ok_ = ok_ && config.ok();
       return;
     }
-    const auto* row = find_row(layer.class_name, layer.package);
+    const auto* row = row_of(layer);
     if (row == nullptr) {
       const auto package =
           layer.package.empty() || layer.package == "keras" ? "" : fmt::format(" of `{}`", layer.package);
       fail(Kind::LayerUnsupported, layer.origin,
            fmt::format("layer class `{}`{} is not supported; {}", layer.class_name, package, way_out(layer)));
-      tensors_[index] = graph_.add_tensor(layer.name, {});
+      tensors_[index] = {graph_.add_tensor(layer.name, {})};
       return;
     }
     check_keys(config, *row);
+    check_call(config, layer, *row);
     LayerImport in{.layer = layer, .config = config, .keras_major = source_.keras_major, .inputs = {}, .variables = {}};
+    in.user = find_user_layer(user_, layer.class_name, layer.package);
+    in.graph = &graph_;
+    in.names = &names_;
     in.node.name = layer.name;
     in.node.op = row->op;
     in.node.origin = layer.origin;
-    for (const auto input : layer.inputs) {
-      in.inputs.push_back(known_[input] ? std::optional(graph_.at(tensors_[input]).shape) : std::nullopt);
-      in.node.inputs.push_back(tensors_[input]);
+    for (const auto& input : layer.inputs) {
+      const auto tensor = tensor_of(topology, input, layer.origin);
+      in.inputs.push_back(known_[input.layer] ? std::optional(graph_.at(tensor).shape) : std::nullopt);
+      in.node.inputs.push_back(tensor);
     }
+    in.tensors = in.node.inputs;
     if (in.inputs.size() < row->min_inputs || in.inputs.size() > row->max_inputs) {
       config.fail(Kind::AttributeUnsupported,
                   fmt::format("the layer has {} inputs; {} are supported", in.inputs.size(), row->min_inputs));
     } else {
-      import(*row, index, in);
+      import(*row, layer.weights, in);
     }
     finish(in, index);
     ok_ = ok_ && config.ok();
@@ -230,14 +270,49 @@ class Importer {
       }
     }
     row.import(in);
-    if (in.output && !within_limits(*in.output)) {
+    if (in.layer.pruned) apply_masks(in);
+    if (in.output && !within_limits(*in.output, ctx_)) {
       in.config.fail(Kind::LimitExceeded,
                      fmt::format("the output has more than {} elements", ctx_.limits.tensor_elements));
       in.output.reset();
     }
   }
 
+  /// A pruning wrapper multiplies its masks onto the variables before each call, at inference too.
+  static void apply_masks(LayerImport& in) {
+    if (!in.variables) return;
+    std::vector<FloatTensor> masks;
+    for (const auto& [name, object] : *in.variables) {
+      if (!name.starts_with("mask")) continue;
+      auto values = in.weights->hdf5().read_floats(object, in.config.context());
+      if (!values) return in.config.fail_reported();
+      masks.push_back(std::move(values).value());
+    }
+    std::vector<nn::Parameter*> kernels;
+    for (auto& made : in.chain) {
+      if (const auto it = made.parameters.find("kernel"); it != made.parameters.end()) kernels.push_back(&it->second);
+    }
+    if (const auto it = in.node.parameters.find("kernel"); it != in.node.parameters.end())
+      kernels.push_back(&it->second);
+    for (const auto& mask : masks) {
+      const auto kernel = std::find_if(kernels.begin(), kernels.end(),
+                                       [&](const auto* k) { return k != nullptr && k->values.shape == mask.shape; });
+      if (kernel == kernels.end()) {
+        return in.config.fail(Kind::ShapeMismatch,
+                              fmt::format("a pruning mask has shape {}, which is that of no kernel of the layer",
+                                          weft::to_string(mask.shape)));
+      }
+      for (std::size_t e = 0; e < mask.data.size(); ++e) (*kernel)->values.data[e] *= mask.data[e];
+      *kernel = nullptr;
+    }
+  }
+
   void finish(LayerImport& in, std::size_t index) {
+    if (!in.results.empty()) {
+      known_[index] = in.config.ok();
+      tensors_[index] = in.results;
+      return;
+    }
     known_[index] = in.output.has_value() && in.config.ok();
     const Shape shape = in.output.value_or(Shape{});
     for (std::size_t i = 0; i < in.front.size(); ++i) {
@@ -258,8 +333,8 @@ class Importer {
       graph_.nodes.push_back(std::move(front));
     }
     if (!in.softmax) {
-      tensors_[index] = graph_.add_tensor(in.node.name, shape);
-      in.node.outputs = {tensors_[index]};
+      tensors_[index] = {graph_.add_tensor(in.node.name, shape)};
+      in.node.outputs = tensors_[index];
       graph_.nodes.push_back(std::move(in.node));
       return;
     }
@@ -272,8 +347,8 @@ class Importer {
     in.node.outputs = {graph_.add_tensor(in.node.name, shape)};
     softmax.inputs = in.node.outputs;
     graph_.nodes.push_back(std::move(in.node));
-    tensors_[index] = graph_.add_tensor(softmax.name, shape);
-    softmax.outputs = {tensors_[index]};
+    tensors_[index] = {graph_.add_tensor(softmax.name, shape)};
+    softmax.outputs = tensors_[index];
     graph_.nodes.push_back(std::move(softmax));
   }
 
@@ -281,15 +356,6 @@ class Importer {
     std::string name = wanted;
     for (int i = 1; !names_.insert(name).second; ++i) name = fmt::format("{}_{}", wanted, i);
     return name;
-  }
-
-  [[nodiscard]] bool within_limits(const Shape& shape) const {
-    std::uint64_t count = 1;
-    for (const auto extent : shape) {
-      if (extent < 1 || static_cast<std::uint64_t>(extent) > ctx_.limits.tensor_elements / count) return false;
-      count *= static_cast<std::uint64_t>(extent);
-    }
-    return true;
   }
 
   void add_input(ConfigReader& config, const LayerEntry& layer, std::size_t index) {
@@ -319,11 +385,11 @@ class Importer {
         shape.push_back(extent.get<std::int64_t>());
       }
     }
-    if (config.ok() && !within_limits(shape)) {
+    if (config.ok() && !within_limits(shape, ctx_)) {
       config.fail(Kind::LimitExceeded, fmt::format("the input has more than {} elements", ctx_.limits.tensor_elements));
     }
     known_[index] = config.ok();
-    tensors_[index] = graph_.add_tensor(layer.name, config.ok() ? shape : Shape{});
+    tensors_[index] = {graph_.add_tensor(layer.name, config.ok() ? shape : Shape{})};
   }
 
   template <class Known, class Refused>
@@ -346,6 +412,22 @@ class Importer {
     for (const auto& [key, value] : config.json().items()) check_key(config, key, value, known, row.refused);
   }
 
+  /// Arguments of the call, besides tensors in front, that the row does not read.
+  static void check_call(ConfigReader& config, const LayerEntry& layer, const LayerRow& row) {
+    if (row.any_call) return;
+    for (const auto& argument : layer.arguments) {
+      const bool positional = argument.key.empty();
+      if (positional && !argument.from.empty()) continue;
+      const bool known = !positional && std::find(row.call.begin(), row.call.end(), argument.key) != row.call.end();
+      if (known || argument.value == nullptr || argument.value->is_null()) continue;
+      config.fail(Kind::AttributeUnsupported,
+                  positional ? fmt::format("the layer is called with {} besides tensors; remove the argument",
+                                           shown(*argument.value))
+                             : fmt::format("the layer is called with `{}={}`; remove the argument", argument.key,
+                                           shown(*argument.value)));
+    }
+  }
+
   /// "float32", or Keras' policy object of that name.
   static void check_dtype(ConfigReader& config) {
     const auto* dtype = config.find("dtype");
@@ -357,18 +439,22 @@ class Importer {
       name = text_member(*inner, "name");
     }
     if (name == "float32") return;
+    // Whole numbers are given as such to an input.
+    const bool whole = name == "int32" || name == "int64" || name == "int16" || name == "int8" || name == "uint8";
+    if (whole && config.origin().op == "InputLayer") return;
     config.fail(
         Kind::AttributeUnsupported,
         fmt::format("the layer computes in {}; only float32 is reproduced exactly, set the layer's dtype to float32",
                     name.empty() ? shown(*dtype) : fmt::format("`{}`", name)));
   }
 
-  Source source_;
+  Opened source_;
+  UserLayers user_;
   Context& ctx_;
   nn::Graph graph_;
   std::set<std::string> names_;
-  std::vector<nn::TensorId> tensors_;
-  std::vector<bool> known_;  ///< whether the shape of the layer's output is known
+  std::vector<std::vector<nn::TensorId>> tensors_;  ///< of each layer's outputs
+  std::vector<bool> known_;                         ///< whether the shape of the layer's output is known
   bool ok_ = true;
 };
 
@@ -405,13 +491,18 @@ bool looks_like_keras_file(const std::filesystem::path& path) {
   return looks_like_keras(std::string_view(bytes));
 }
 
-Result<nn::Graph> read_keras(NamedBytes model, std::optional<NamedBytes> weights, Context& ctx) {
+Result<nn::Graph> read_keras(NamedBytes model, std::optional<NamedBytes> weights, Context& ctx,
+                             const std::optional<NamedBytes>& layers) {
+  UserLayers user;
+  if (layers) {
+    WEFT_TRY(user, read_user_layers(layers->bytes, layers->name, ctx));
+  }
   WEFT_TRY(auto source, open_source(std::move(model), std::move(weights), ctx));
-  return Importer(std::move(source), ctx).run();
+  return Importer(std::move(source), std::move(user), ctx).run();
 }
 
 Result<nn::Graph> read_keras(const std::filesystem::path& path, const std::optional<std::filesystem::path>& weights,
-                             Context& ctx) {
+                             Context& ctx, const std::optional<std::filesystem::path>& layers) {
   NamedBytes model{path.string(), {}};
   WEFT_TRY(model.bytes, support::read_file(path, ctx));
   std::optional<NamedBytes> weight_file;
@@ -419,7 +510,12 @@ Result<nn::Graph> read_keras(const std::filesystem::path& path, const std::optio
     weight_file = NamedBytes{weights->string(), {}};
     WEFT_TRY(weight_file->bytes, support::read_file(*weights, ctx));
   }
-  return read_keras(std::move(model), std::move(weight_file), ctx);
+  std::optional<NamedBytes> layer_file;
+  if (layers) {
+    layer_file = NamedBytes{layers->string(), {}};
+    WEFT_TRY(layer_file->bytes, support::read_file(*layers, ctx));
+  }
+  return read_keras(std::move(model), std::move(weight_file), ctx, layer_file);
 }
 
 }  // namespace weft::formats::keras

@@ -26,10 +26,12 @@ bool looks_like_keras(std::string_view bytes);
 bool looks_like_keras_file(const std::filesystem::path& path);
 
 /// The model in `path`, with weights from `weights` when given (a .h5 of weights or of a whole model, or .weights.h5).
-/// Every layer that cannot be imported is reported before it fails.
+/// Every layer that cannot be imported is reported before it fails. `layers` is a recipe file for classes of the user's
+/// own (user_layers.h).
 Result<nn::Graph> read_keras(const std::filesystem::path& path, const std::optional<std::filesystem::path>& weights,
-                             Context& ctx);
-Result<nn::Graph> read_keras(NamedBytes model, std::optional<NamedBytes> weights, Context& ctx);
+                             Context& ctx, const std::optional<std::filesystem::path>& layers = std::nullopt);
+Result<nn::Graph> read_keras(NamedBytes model, std::optional<NamedBytes> weights, Context& ctx,
+                             const std::optional<NamedBytes>& layers = std::nullopt);
 
 /// A layer class that the importer knows, for `weft ops`.
 struct LayerClass {

@@ -236,12 +236,81 @@ TEST_F(KerasTest, FunctionalModels) {
   EXPECT_THAT(refuse(config(R"([[["x", 0, 0, {}], ["z", 0, 0, {}]]])", two)),
               HasSubstr("layer `z`, which does not exist"));
   EXPECT_THAT(refuse(config(R"([[["x", 0, 0, {}], ["sum", 0, 0, {}]]])", two)), HasSubstr("cycle"));
-  EXPECT_THAT(refuse(config(R"([[["x", 0, 0, {}], ["y", 0, 1, {}]]])", two)), HasSubstr("several outputs"));
+  EXPECT_THAT(refuse(config(R"([[["x", 0, 0, {}], ["y", 0, 1, {}]]])", two)),
+              HasSubstr("an input is output 1 of layer `y`, of which 1 are supported"));
   EXPECT_THAT(refuse(config(R"([[["x", 0, 0, {}], ["y", 0, 0, {"training": true}]]])", two)),
               HasSubstr("`training=true`"));
-  EXPECT_THAT(refuse(config(R"([[["x", 0, 0, {}]], [["y", 0, 0, {}]]])", two)), HasSubstr("applied 2 times"));
+  EXPECT_THAT(refuse(config(R"([[["x", 0, 0, {}]], [["y", 0, 0, {}]]])", two)),
+              HasSubstr("node `sum` (Add): the layer has 1 inputs; 2 are supported"));
+  EXPECT_THAT(refuse(config(R"([[["x", 0, 0, {}], ["y", 1, 0, {}]]])", two)), HasSubstr("call 1 of layer `y`"));
   EXPECT_THAT(refuse(config(R"([[["x", 0, 0, {}]]])", two)), HasSubstr("the layer has 1 inputs; 2 are supported"));
   EXPECT_THAT(refuse(config("[]", two)), HasSubstr("no inputs"));
+}
+
+// x -> inner(a) = relu(dense(a)) twice with the same weights, then dense applied to both results, then Add.
+TEST_F(KerasTest, NestedModelsAndSharedLayers) {
+  const auto dense = [](const std::string& name) {
+    return R"({"class_name": "Dense", "name": ")" + name + R"(", "config": {"name": ")" + name +
+           R"(", "units": 2, "use_bias": false, "activation": "linear"}, "inbound_nodes": )";
+  };
+  const auto input = [](const std::string& name) {
+    return R"({"class_name": "InputLayer", "name": ")" + name +
+           R"(", "inbound_nodes": [], "config": {"batch_input_shape": [null, 2], "name": ")" + name + R"("}})";
+  };
+  const std::string inner = R"({"class_name": "Functional", "name": "inner", "config": {"name": "inner", "layers": [)" +
+                            input("a") + ", " + dense("dense") +
+                            R"([[["a", 0, 0, {}]]]}, {"class_name": "ReLU", "name": "r", "config": {"name": "r"},
+       "inbound_nodes": [[["dense", 0, 0, {}]]]}], "input_layers": [["a", 0, 0]], "output_layers": [["r", 0, 0]]},
+       "inbound_nodes": [[["x", 0, 0, {}]], [["inner", 0, 0, {}]]]})";
+  const std::string text = R"({"class_name": "Functional", "config": {"name": "m", "layers": [)" + input("x") + ", " +
+                           inner + ", " + dense("last") + R"([[["inner", 0, 0, {}]], [["inner", 1, 0, {}]]]},
+      {"class_name": "Add", "name": "sum", "config": {"name": "sum"},
+       "inbound_nodes": [[["last", 0, 0, {}], ["last", 1, 0, {}]]]}],
+      "input_layers": [["x", 0, 0]], "output_layers": [["sum", 0, 0], ["inner", 1, 0]]}})";
+  Hdf5Builder file;
+  file.floats("inner/dense/kernel:0", {2, 2}, {1, 2, 3, 4});
+  file.floats("last/last/kernel:0", {2, 2}, {5, 6, 7, 8});
+  file.texts("", "layer_names", {"x", "inner", "last", "sum"});
+  file.group("inner");
+  file.texts("inner", "weight_names", {"dense/kernel:0"});
+  file.group("last");
+  file.texts("last", "weight_names", {"last/kernel:0"});
+  auto graph = read_keras(NamedBytes{"m.json", text}, NamedBytes{"w.h5", file.bytes()}, ctx);
+  ASSERT_TRUE(graph.ok()) << messages();
+  EXPECT_THAT(names(*graph), ElementsAre("inner/dense:Dense", "inner/r:Activation", "inner_1/dense:Dense",
+                                         "inner_1/r:Activation", "last:Dense", "last_1:Dense", "sum:Add"));
+  const auto kernel = [&](std::size_t node) { return graph->nodes[node].parameters.at("kernel").values.data; };
+  EXPECT_EQ(kernel(0), (std::vector<float>{1, 2, 3, 4}));
+  EXPECT_EQ(kernel(2), kernel(0));
+  EXPECT_EQ(kernel(4), (std::vector<float>{5, 6, 7, 8}));
+  EXPECT_EQ(kernel(5), kernel(4));
+  EXPECT_EQ(graph->nodes[2].inputs, graph->nodes[1].outputs);
+  EXPECT_EQ(graph->nodes[4].inputs, graph->nodes[1].outputs);
+  EXPECT_EQ(graph->nodes[5].inputs, graph->nodes[3].outputs);
+  ASSERT_EQ(graph->outputs.size(), 2U);
+  EXPECT_EQ(graph->outputs[1].tensor, graph->nodes[3].outputs[0]);
+}
+
+TEST_F(KerasTest, PruningWrappersMultiplyTheirMask) {
+  const std::string text = R"({"class_name": "Sequential", "config": {"name": "m", "layers": [
+      {"class_name": "InputLayer", "config": {"batch_input_shape": [null, 2], "name": "x"}},
+      {"class_name": "PruneLowMagnitude", "config": {"name": "prune_d", "pruning_schedule": {}, "layer":
+       {"class_name": "Dense", "config": {"name": "d", "units": 2, "use_bias": true, "activation": "relu"}}}}]}})";
+  Hdf5Builder file;
+  file.floats("prune_d/d/kernel:0", {2, 2}, {1, 2, 3, 4});
+  file.floats("prune_d/d/bias:0", {2}, {5, 6});
+  file.floats("prune_d/prune_d/mask:0", {2, 2}, {1, 0, 0, 1});
+  file.floats("prune_d/prune_d/threshold:0", {}, {0.5F});
+  file.floats("prune_d/prune_d/pruning_step:0", {}, {7});
+  file.texts("", "layer_names", {"x", "prune_d"});
+  file.group("prune_d");
+  file.texts("prune_d", "weight_names",
+             {"d/kernel:0", "d/bias:0", "prune_d/mask:0", "prune_d/threshold:0", "prune_d/pruning_step:0"});
+  auto graph = read_keras(NamedBytes{"m.json", text}, NamedBytes{"w.h5", file.bytes()}, ctx);
+  ASSERT_TRUE(graph.ok()) << messages();
+  ASSERT_THAT(names(*graph), ElementsAre("prune_d:Dense"));
+  EXPECT_EQ(graph->nodes[0].parameters.at("kernel").values.data, (std::vector<float>{1, 0, 0, 4}));
+  EXPECT_EQ(graph->nodes[0].parameters.at("bias").values.data, (std::vector<float>{5, 6}));
 }
 
 TEST_F(KerasTest, RecognizesContent) {

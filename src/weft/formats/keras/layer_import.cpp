@@ -7,6 +7,8 @@
 
 #include "weft/formats/keras/hgq_rows.h"
 #include "weft/formats/keras/keras.h"
+#include "weft/formats/keras/ops_rows.h"
+#include "weft/formats/keras/row_parts.h"
 #include "weft/layers/layer.h"
 
 namespace weft::formats::keras {
@@ -22,13 +24,8 @@ struct Hint {
   std::string_view text;
 };
 constexpr Hint kHints[] = {
+    {"Masking", "steps that are skipped have no meaning in hardware; remove the layer and feed full sequences"},
     {"PruneLowMagnitude", "call strip_pruning() on the model before saving it"},
-    {"Functional", "nested models are not supported yet; build one model from their layers"},
-    {"Model", "nested models are not supported yet; build one model from their layers"},
-    {"Sequential", "nested models are not supported yet; build one model from their layers"},
-    {"BinaryDense", "use QKeras' QDense with a binary kernel quantizer"},
-    {"TernaryDense", "use QKeras' QDense with a ternary kernel quantizer"},
-    {"TFOpLambda", "use a layer instead of a TensorFlow function"},
     {"Lambda", "the function is Python code inside of the file, which is never run; use a layer instead"},
     {"QAdaptiveActivation", "its learned range is not in the file; use QActivation with the quantizer it found"},
 };
@@ -37,20 +34,20 @@ constexpr Hint kHints[] = {
 
 void LayerImport::infer_output() {
   if (!config.ok() || !variables_known()) return;
-  nn::Graph graph;
+  nn::Graph scratch;
   std::vector<nn::TensorId> previous;
   for (const auto& shape : inputs) {
     if (!shape) return;
-    previous.push_back(graph.add_tensor("", *shape));
+    previous.push_back(scratch.add_tensor("", *shape));
   }
   auto nodes = chain;
   nodes.push_back(node);
   for (auto& n : nodes) {
     n.inputs = previous;
-    const auto shape = layers::find_layer(n.op)->infer_shape(graph, n, config.context());
+    const auto shape = layers::find_layer(n.op)->infer_shape(scratch, n, config.context());
     if (!shape) return config.fail_reported();
     output = *shape;
-    previous = {graph.add_tensor("", *shape)};
+    previous = {scratch.add_tensor("", *shape)};
     n.outputs = previous;
   }
 }
@@ -63,6 +60,78 @@ bool LayerImport::variables_known() const {
                        [&](auto role) { return n.parameters.count(std::string(role)) == 0; });
   };
   return !lacks(node) && std::none_of(chain.begin(), chain.end(), lacks);
+}
+
+std::optional<nn::TensorId> LayerImport::emit(nn::Node made) {
+  const auto tensors_made = emit_all(std::move(made), 1);
+  return tensors_made.empty() ? std::nullopt : std::optional(tensors_made[0]);
+}
+
+std::vector<nn::TensorId> LayerImport::emit_all(nn::Node made, std::size_t count) {
+  if (!config.ok()) return {};
+  const std::string wanted = made.name;
+  for (int i = 1; !names->insert(made.name).second; ++i) made.name = fmt::format("{}_{}", wanted, i);
+  made.origin = node.origin;
+  WEFT_CHECK(layers::find_layer(made.op) != nullptr, "an operator that layers/ has");
+  made.outputs.assign(count, {});
+  const auto shapes = layers::output_shapes(*graph, made, config.context());
+  if (!shapes) {
+    config.fail_reported();
+    return {};
+  }
+  for (const auto& shape : *shapes) {
+    if (within_limits(shape, config.context())) continue;
+    config.fail(Kind::LimitExceeded,
+                fmt::format("a part of the layer has more than {} elements", config.context().limits.tensor_elements));
+    return {};
+  }
+  for (std::size_t i = 0; i < count; ++i)
+    made.outputs[i] = graph->add_tensor(i == 0 ? made.name : fmt::format("{}_{}", made.name, i), shapes->at(i));
+  auto out = made.outputs;
+  graph->nodes.push_back(std::move(made));
+  return out;
+}
+
+std::optional<nn::TensorId> LayerImport::emit(const std::string& suffix, const std::string& op,
+                                              std::vector<nn::TensorId> from, AttributeMap attributes) {
+  nn::Node made;
+  made.name = node.name + suffix;
+  made.op = op;
+  made.inputs = std::move(from);
+  made.attributes = std::move(attributes);
+  return emit(std::move(made));
+}
+
+void LayerImport::finish(std::optional<nn::TensorId> tensor) {
+  if (tensor && (graph->nodes.empty() || graph->nodes.back().outputs[0] != *tensor))
+    tensor = emit("", "Identity", {*tensor});
+  if (!tensor) return config.fail_reported();
+  auto& last = graph->nodes.back();
+  names->erase(last.name);
+  last.name = layer.name;
+  graph->tensors[tensor->index].name = layer.name;
+  results = {*tensor};
+}
+
+bool LayerImport::ready() const {
+  return config.ok() && std::all_of(inputs.begin(), inputs.end(), [](const auto& shape) { return shape.has_value(); });
+}
+
+const Argument* LayerImport::argument(std::string_view key, std::size_t place) const {
+  std::size_t next = 0;
+  for (const auto& a : layer.arguments) {
+    if (a.key.empty() ? next++ == place : a.key == key) return &a;
+  }
+  return nullptr;
+}
+
+bool within_limits(const Shape& shape, const Context& ctx) {
+  std::uint64_t count = 1;
+  for (const auto extent : shape) {
+    if (extent < 1 || static_cast<std::uint64_t>(extent) > ctx.limits.tensor_elements / count) return false;
+    count *= static_cast<std::uint64_t>(extent);
+  }
+  return true;
 }
 
 void LayerImport::take(std::string_view variable, const std::string& role, const Shape& shape) {
@@ -94,6 +163,12 @@ const std::vector<LayerRow>& layer_rows() {
     auto more = qkeras_rows();
     std::move(more.begin(), more.end(), std::back_inserter(all));
     for (auto& row : hgq_rows()) all.push_back(std::move(row));
+    for (auto& row : hgq_layer_rows()) all.push_back(std::move(row));
+    for (auto& row : operation_rows()) all.push_back(std::move(row));
+    for (auto& row : custom_rows()) all.push_back(std::move(row));
+    for (auto& row : qkeras_layer_rows()) all.push_back(std::move(row));
+    for (auto& row : attention_rows()) all.push_back(std::move(row));
+    for (auto& row : hgq_attention_rows()) all.push_back(std::move(row));
     auto spatial = spatial_rows();
     std::move(spatial.begin(), spatial.end(), std::back_inserter(all));
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.class_name < b.class_name; });
@@ -105,7 +180,7 @@ const std::vector<LayerRow>& layer_rows() {
 const LayerRow* find_row(std::string_view class_name, std::string_view package) {
   for (const auto& row : layer_rows()) {
     // Files that name no package are of Keras 2, which HGQ2 does not have.
-    const bool here = package.empty() ? row.package != "hgq" : row.package == package;
+    const bool here = package.empty() ? row.package != "hgq" && row.package != "keras.ops" : row.package == package;
     if (row.class_name == class_name && here) return &row;
   }
   return nullptr;
@@ -118,7 +193,6 @@ std::vector<LayerClass> layer_classes() {
 }
 
 std::string way_out(const LayerEntry& layer) {
-  if (layer.package == "hgq") return "of HGQ, dense layers, QEinsumDense over one axis, QSum and QAdd are supported";
   for (const auto& hint : kHints) {
     if (layer.class_name == hint.class_name) return std::string(hint.text);
   }

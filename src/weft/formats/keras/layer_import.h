@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "weft/nn/graph.h"
 
 namespace weft::formats::keras {
+
+struct UserLayer;
 
 /// What an import function gets and fills: it sets `op`, attributes, parameters and functions of `node`, and `output`.
 struct LayerImport {
@@ -35,6 +38,30 @@ struct LayerImport {
   /// A softmax behind the node, as its own node.
   bool softmax = false;
 
+  /// Makes `tensor` the layer's only output: the node that makes it takes the layer's name.
+  void finish(std::optional<nn::TensorId> tensor);
+
+  /// The recipe of a layer of the user's own.
+  const UserLayer* user = nullptr;
+  nn::Graph* graph = nullptr;
+  std::set<std::string>* names = nullptr;
+  /// Tensors of the inputs, as `inputs` has their shapes.
+  std::vector<nn::TensorId> tensors{};
+  /// Set by layers of several nodes that add them with emit(), `node` is not used then: the layer's outputs.
+  std::vector<nn::TensorId> results{};
+  /// Adds a node with its one output; nullopt after a failure, which `config` remembers. The name is made unique.
+  std::optional<nn::TensorId> emit(nn::Node made);
+  /// The same for a node of `count` outputs; empty after a failure.
+  std::vector<nn::TensorId> emit_all(nn::Node made, std::size_t count);
+  /// The same with an operator, inputs and attributes; the name is the layer's with `suffix`.
+  std::optional<nn::TensorId> emit(const std::string& suffix, const std::string& op, std::vector<nn::TensorId> from,
+                                   AttributeMap attributes = {});
+  [[nodiscard]] const Shape& shape_of(nn::TensorId tensor) const { return graph->at(tensor).shape; }
+  /// All inputs and the weights are known: what emit() needs.
+  [[nodiscard]] bool ready() const;
+  /// The argument `key`, or the positional one number `place`; nullptr when the call has neither.
+  [[nodiscard]] const Argument* argument(std::string_view key, std::size_t place) const;
+
   /// The shape of the only input.
   [[nodiscard]] const std::optional<Shape>& input() const { return inputs.front(); }
   /// Sets `output` by the shape rules of the chain and the node; nothing when an input's shape is not known.
@@ -45,6 +72,9 @@ struct LayerImport {
  private:
   [[nodiscard]] bool variables_known() const;
 };
+
+/// Every extent is positive and their product is within the limit of elements.
+bool within_limits(const Shape& shape, const Context& ctx);
 
 /// One class. A config key in none of the lists is an error.
 struct LayerRow {
@@ -64,6 +94,10 @@ struct LayerRow {
   bool any_weights = false;
   /// `LayerImport::variables` has all of them, by WeightFile::all_variables().
   bool by_path = false;
+  /// Arguments of the call that `import` reads, besides tensors in front; any other one is an error.
+  std::vector<std::string_view> call{};
+  /// `import` reads all arguments itself.
+  bool any_call = false;
 };
 
 /// All rows, by class name.

@@ -24,6 +24,15 @@ std::int64_t batch_norm_channels(LayerImport& in, const std::optional<Shape>& sh
 /// gamma, beta, mean and variance of [channels].
 void take_batch_norm_weights(LayerImport& in, std::int64_t channels);
 
+/// EinsumDense, Dot, attention, RepeatVector (attention_rows.cpp).
+std::vector<LayerRow> attention_rows();
+
+/// Layers of published packages (custom_rows.cpp).
+std::vector<LayerRow> custom_rows();
+
+/// Layers of QKeras that are several nodes (qkeras_layers.cpp).
+std::vector<LayerRow> qkeras_layer_rows();
+
 /// Sets the node's activation, or asks for a softmax behind it (or makes the node the softmax).
 void set_activation(LayerImport& in, bool quantized);
 

@@ -273,11 +273,50 @@ void refuse_mask(LayerImport& in) {
     in.config.fail(Kind::AttributeUnsupported, "`mask` is not supported; multiply it onto the kernel before saving");
 }
 
+/// Zeros in the quantized kernel, the same for all channels.
+void apply_mask(LayerImport& in) {
+  const auto* mask = in.config.find("mask");
+  const auto it = in.node.parameters.find("kernel");
+  if (mask == nullptr || it == in.node.parameters.end()) return;
+  std::vector<bool> keep;
+  std::vector<const Json*> open{&unwrap_array(*mask)};
+  bool good = true;
+  while (!open.empty() && good && keep.size() <= it->second.values.data.size()) {
+    const Json& item = *open.back();
+    open.pop_back();
+    if (item.is_array()) {
+      for (auto e = item.rbegin(); e != item.rend() && open.size() < 65536; ++e) open.push_back(&*e);
+      continue;
+    }
+    good = item.is_number() && (item == 0 || item == 1);
+    keep.push_back(good && item == 1);
+  }
+  auto& kernel = it->second;
+  const auto& shape = kernel.values.shape;
+  const auto pixel = static_cast<std::size_t>(shape[shape.size() - 1] * shape[shape.size() - 2]);
+  if (!good || keep.size() * pixel != kernel.values.data.size())
+    return in.config.fail(Kind::AttributeUnsupported, "`mask` is not one 0 or 1 for each place of the kernel");
+  if (kernel.quantizer) {
+    const auto function = quantizers::make(*kernel.quantizer, in.config.origin(), in.config.context());
+    if (!function) return in.config.fail_reported();
+    auto done = (*function)->quantize(kernel.values, in.config.origin(), in.config.context());
+    if (!done) return in.config.fail_reported();
+    kernel = {done->values, {}, {}};
+    kernel.quantized = std::move(done).value();
+  }
+  for (std::size_t e = 0; e < kernel.values.data.size(); ++e) {
+    if (keep[e / pixel]) continue;
+    kernel.values.data[e] = 0.0F;
+    if (kernel.quantized) kernel.quantized->values.data[e] = 0.0F;
+    if (kernel.quantized) kernel.quantized->codes.data[e] = 0;
+  }
+}
+
 void import_qconv(LayerImport& in) {
-  refuse_mask(in);
   take_conv_weights(in);
   set_quantizer(in, "kernel_quantizer", in.node, "kernel", true);
   set_quantizer(in, "bias_quantizer", in.node, "bias", false);
+  apply_mask(in);
   set_activation(in, true);
   in.infer_output();
 }

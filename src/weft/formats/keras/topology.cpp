@@ -13,6 +13,7 @@ namespace weft::formats::keras {
 namespace {
 
 constexpr std::size_t kMaxLayers = 65536;
+constexpr int kMaxDepth = 32;
 
 /// What stands beside `config` in a layer object. Anything else could change the result.
 constexpr std::string_view kLayerKeys[] = {"class_name",    "config",         "name",
@@ -21,15 +22,26 @@ constexpr std::string_view kLayerKeys[] = {"class_name",    "config",         "n
 
 /// "qkeras" from module "qkeras.qlayers" or registered name "qkeras>QDense".
 std::string package_of(const Json& layer) {
+  const auto module = text_member(layer, "module");
+  if (module.find(".ops.") != std::string::npos && module.starts_with("keras")) return "keras.ops";
   for (const auto* key : {"registered_name", "class_name"}) {
     const auto package = split_registered(text_member(layer, key)).first;
     if (!package.empty() && package != "Custom") return package;
   }
-  const auto module = text_member(layer, "module");
   const auto first = module.substr(0, module.find('.'));
   if (first == "tensorflow" || first == "tf_keras" || first == "builtins") return "keras";
   return first;
 }
+
+bool is_model(const std::string& class_name) {
+  return class_name == "Sequential" || class_name == "Functional" || class_name == "Model";
+}
+
+/// A model placed once: its inputs wait for their tensors.
+struct Placed {
+  std::vector<std::size_t> inputs;
+  std::vector<Source> outputs;
+};
 
 class Reader {
  public:
@@ -41,30 +53,37 @@ class Reader {
     if (config == nullptr) return malformed("the architecture has no `config`");
     out_.name = text_member(*config, "name");
     if (out_.name.empty()) out_.name = "model";
-    // Keras before 2.3 wrote a Sequential's layers as the config itself.
-    const auto* layers = config->is_array() ? config : member(*config, "layers");
-    if (class_name != "Sequential" && class_name != "Functional" && class_name != "Model") {
+    if (!is_model(class_name)) {
       return ctx_.fail(Kind::LayerUnsupported, {.file = file_, .op = class_name},
                        fmt::format("the model is a `{}`; Sequential and Functional models are read, save subclassed "
                                    "models as one of them",
                                    class_name));
     }
-    if (layers == nullptr || !layers->is_array() || layers->empty()) return malformed("the architecture has no layers");
-    if (layers->size() > kMaxLayers) {
-      return ctx_.fail(Kind::LimitExceeded, {.file = file_}, fmt::format("more than {} layers", kMaxLayers));
-    }
-    for (const auto& layer : *layers) add_layer(layer);
-    if (class_name == "Sequential") {
-      connect_sequence(*config);
-    } else {
-      connect_functional(*layers, *config);
-    }
+    out_.scopes.emplace_back();
+    auto whole = place(class_name, *config, "", 0, 0);
     if (ok_) sort();
     if (!ok_) return diag::failure;
+    out_.inputs = std::move(whole.inputs);
+    out_.outputs = std::move(whole.outputs);
     return std::move(out_);
   }
 
  private:
+  /// A layer of one model: an entry, or a nested model, for each call.
+  struct Local {
+    const Json* json = nullptr;
+    std::size_t first = 0;         ///< entry of the first call
+    std::vector<Placed> models{};  ///< of a nested model
+    std::size_t calls = 0;
+    bool model = false;
+    bool input = false;
+  };
+  struct Level {
+    std::vector<Local> locals;
+    std::map<std::string, std::size_t> by_name;
+    std::string prefix;
+  };
+
   diag::Failure malformed(std::string message) {
     ok_ = false;
     return ctx_.fail(Kind::ModelMalformed, {.file = file_}, std::move(message));
@@ -74,175 +93,345 @@ class Reader {
     ctx_.report(kind, origin, std::move(message));
   }
 
-  void add_layer(const Json& layer) {
+  /// Places all layers of a model, nested ones too, and connects them. `scope` is where its members are noted.
+  Placed place(const std::string& class_name, const Json& config, const std::string& prefix, std::size_t scope,
+               int depth) {
+    // Keras before 2.3 wrote a Sequential's layers as the config itself.
+    const auto* layers = config.is_array() ? &config : member(config, "layers");
+    if (layers == nullptr || !layers->is_array() || layers->empty()) {
+      malformed(prefix.empty() ? "the architecture has no layers" : "a nested model has no layers");
+      return {};
+    }
+    if (depth > kMaxDepth) {
+      fail(Kind::LimitExceeded, {.file = file_}, fmt::format("models are nested more than {} deep", kMaxDepth));
+      return {};
+    }
+    // The first call of a layer has its name, whatever others are called.
+    for (const auto& layer : *layers) {
+      auto name = text_member(layer, "name");
+      const auto* inner = member(layer, "config");
+      if (name.empty() && inner != nullptr) name = text_member(*inner, "name");
+      names_.insert(prefix + name);
+    }
+    const bool sequential = class_name == "Sequential";
+    Level level;
+    level.prefix = prefix;
+    std::size_t implied = Scope::kNone;
+    if (sequential && layers->front().is_object() &&
+        split_registered(text_member(layers->front(), "class_name")).second != "InputLayer")
+      implied = add_implied_input(config, layers->front(), prefix, depth);
+    for (const auto& layer : *layers) {
+      if (!add_layer(level, layer, sequential, scope, depth)) return {};
+    }
+    return sequential ? connect_sequence(level, implied) : connect_functional(level, config);
+  }
+
+  bool full(std::size_t more = 1) {
+    if (out_.layers.size() + more <= kMaxLayers) return false;
+    if (ok_) fail(Kind::LimitExceeded, {.file = file_}, fmt::format("more than {} layers", kMaxLayers));
+    return true;
+  }
+
+  std::string unique(const std::string& wanted) {
+    std::string name = wanted;
+    for (int i = 1; !names_.insert(name).second; ++i) name = fmt::format("{}_{}", wanted, i);
+    return name;
+  }
+
+  static std::size_t count_calls(const Json& layer, bool sequential) {
+    const auto* nodes = member(layer, "inbound_nodes");
+    if (sequential || nodes == nullptr || !nodes->is_array()) return 1;
+    return std::max<std::size_t>(nodes->size(), 1);
+  }
+
+  bool add_layer(Level& level, const Json& json, bool sequential, std::size_t scope, int depth) {
     LayerEntry entry;
-    entry.class_name = split_registered(text_member(layer, "class_name")).second;
-    entry.package = package_of(layer);
-    entry.config = member(layer, "config");
-    entry.name = text_member(layer, "name");
-    if (entry.config != nullptr && entry.name.empty()) entry.name = text_member(*entry.config, "name");
-    entry.origin = {.file = file_, .node = entry.name, .op = entry.class_name};
-    if (entry.class_name.empty() || entry.name.empty() || entry.config == nullptr) {
+    entry.class_name = split_registered(text_member(json, "class_name")).second;
+    entry.package = package_of(json);
+    entry.config = member(json, "config");
+    entry.own_name = text_member(json, "name");
+    if (entry.config != nullptr && entry.own_name.empty()) entry.own_name = text_member(*entry.config, "name");
+    unwrap_pruning(entry);
+    entry.origin = {.file = file_, .node = level.prefix + entry.own_name, .op = entry.class_name};
+    Local local{.json = &json, .first = out_.layers.size()};
+    local.calls = count_calls(json, sequential);
+    local.model = is_model(entry.class_name) && entry.config != nullptr;
+    local.input = entry.class_name == "InputLayer";
+    if (entry.class_name.empty() || entry.own_name.empty() || entry.config == nullptr) {
       fail(Kind::ModelMalformed, entry.origin,
-           fmt::format("layer {} has no class name, no name or no config", out_.layers.size()));
-    } else if (!by_name_.emplace(entry.name, out_.layers.size()).second) {
+           fmt::format("layer {} has no class name, no name or no config", level.locals.size()));
+    } else if (!level.by_name.emplace(entry.own_name, level.locals.size()).second) {
       fail(Kind::ModelMalformed, entry.origin, "two layers have this name");
     }
-    for (const auto& [key, value] : layer.items()) {
+    for (const auto& [key, value] : json.items()) {
       if (std::find(std::begin(kLayerKeys), std::end(kLayerKeys), key) == std::end(kLayerKeys)) {
         fail(Kind::AttributeUnknown, entry.origin, fmt::format("unknown key `{}` beside the layer's config", key));
       }
     }
-    out_.layers.push_back(std::move(entry));
+    Scope::Member noted{entry.own_name, entry.class_name, Scope::kNone, Scope::kNone};
+    if (local.model) {
+      if (scope != Scope::kNone) {
+        noted.scope = out_.scopes.size();
+        out_.scopes.emplace_back();
+      }
+      for (std::size_t call = 0; call < local.calls; ++call) {
+        const auto begin = out_.layers.size();
+        const auto name = call == 0 ? level.prefix + entry.own_name : unique(level.prefix + entry.own_name);
+        local.models.push_back(
+            place(entry.class_name, *entry.config, name + "/", call == 0 ? noted.scope : Scope::kNone, depth + 1));
+        if (!ok_) return false;
+        for (auto i = begin; call > 0 && i < out_.layers.size(); ++i)
+          out_.layers[i].weights = out_.layers[local.first + (i - begin)].weights;
+      }
+    } else {
+      noted.layer = out_.layers.size();
+      if (full(local.calls)) return false;
+      for (std::size_t call = 0; call < local.calls; ++call) {
+        entry.name = call == 0 ? level.prefix + entry.own_name : unique(level.prefix + entry.own_name);
+        entry.origin.node = entry.name;
+        entry.weights = local.first;
+        out_.layers.push_back(entry);
+      }
+    }
+    if (scope != Scope::kNone) out_.scopes[scope].members.push_back(std::move(noted));
+    level.locals.push_back(std::move(local));
+    return true;
   }
 
-  void connect_sequence(const Json& config) {
-    auto& layers = out_.layers;
-    if (layers[0].class_name != "InputLayer") add_implied_input(config);
-    for (std::size_t i = 1; i < layers.size(); ++i) {
-      if (layers[i].class_name == "InputLayer") {
-        fail(Kind::ModelMalformed, layers[i].origin, "an input layer in the middle of a Sequential model");
-      }
-      layers[i].inputs = {i - 1};
-    }
-    out_.inputs = {0};
-    out_.outputs = {layers.size() - 1};
+  /// A wrapper of pruning says nothing at inference but its mask.
+  static void unwrap_pruning(LayerEntry& entry) {
+    if (entry.class_name != "PruneLowMagnitude" || entry.config == nullptr) return;
+    const auto* layer = member(*entry.config, "layer");
+    const auto* config = layer == nullptr ? nullptr : member(*layer, "config");
+    if (config == nullptr) return;
+    const auto class_name = split_registered(text_member(*layer, "class_name")).second;
+    if (is_model(class_name)) return;
+    entry.class_name = class_name;
+    entry.package = package_of(*layer);
+    entry.config = config;
+    entry.pruned = true;
   }
 
   /// Sequential models may state the input shape on their first layer or on the model.
-  void add_implied_input(const Json& config) {
-    auto& layers = out_.layers;
+  std::size_t add_implied_input(const Json& config, const Json& first, const std::string& prefix, int depth) {
     const Json* shape = nullptr;
-    if (layers[0].config != nullptr) {
+    const auto* inner = member(first, "config");
+    for (const auto* key : {"batch_input_shape", "batch_shape"}) {
+      const auto* found = inner == nullptr ? nullptr : member(*inner, key);
+      if (found != nullptr && !found->is_null()) shape = found;
+    }
+    // A nested model in front may say it on its own first layer.
+    for (int deep = 0; shape == nullptr && inner != nullptr && deep < kMaxDepth; ++deep) {
+      const auto* layers = member(*inner, "layers");
+      if (layers == nullptr || !layers->is_array() || layers->empty()) break;
+      inner = member(layers->front(), "config");
       for (const auto* key : {"batch_input_shape", "batch_shape"}) {
-        if (const auto* found = member(*layers[0].config, key); found != nullptr && !found->is_null()) shape = found;
+        const auto* found = inner == nullptr ? nullptr : member(*inner, key);
+        if (found != nullptr && !found->is_null()) shape = found;
       }
     }
+    inner = member(first, "config");
+    auto name = text_member(first, "name");
+    if (name.empty() && inner != nullptr) name = text_member(*inner, "name");
     if (shape == nullptr) shape = member(config, "build_input_shape");
-    if (shape == nullptr) {
-      fail(Kind::ShapeMismatch, layers[0].origin,
+    if (shape == nullptr && depth == 0) {
+      fail(Kind::ShapeMismatch, {.file = file_, .node = name, .op = text_member(first, "class_name")},
            "the input shape is not in the file; give the first layer an input shape and save the model again");
-      return;
     }
+    if (full()) return Scope::kNone;
     LayerEntry input;
-    input.name = layers[0].name + "_input";
+    input.own_name = name + "_input";
+    input.name = unique(prefix + input.own_name);
     input.class_name = "InputLayer";
     input.package = "keras";
-    out_.made.push_back(Json{{"name", input.name}, {"batch_input_shape", *shape}});
+    out_.made.push_back(Json{{"name", input.name}});
+    if (shape != nullptr) out_.made.back()["batch_input_shape"] = *shape;
     input.config = &out_.made.back();
     input.origin = {.file = file_, .node = input.name, .op = "InputLayer"};
-    layers.insert(layers.begin(), std::move(input));
+    input.weights = out_.layers.size();
+    out_.layers.push_back(std::move(input));
+    return out_.layers.size() - 1;
   }
 
-  void connect_functional(const Json& layers, const Json& config) {
-    for (std::size_t i = 0; i < out_.layers.size(); ++i) {
-      auto& entry = out_.layers[i];
-      const auto* nodes = member(layers[i], "inbound_nodes");
-      if (entry.class_name == "InputLayer") continue;
+  Placed connect_sequence(const Level& level, std::size_t implied) {
+    Placed out;
+    std::size_t start = 0;
+    if (implied == Scope::kNone) {
+      if (!ok_) return out;
+      implied = level.locals[0].first;
+      start = 1;
+    }
+    out.inputs = {implied};
+    out.outputs = {{implied, 0}};
+    for (std::size_t i = start; i < level.locals.size(); ++i) {
+      const auto& local = level.locals[i];
+      if (local.model) {
+        const auto& inner = local.models[0];
+        if (inner.inputs.size() != 1 || inner.outputs.size() != 1) {
+          fail(Kind::ModelMalformed, {.file = file_}, "a model inside of a Sequential has several inputs or outputs");
+          return out;
+        }
+        out_.layers[inner.inputs[0]].inputs = out.outputs;
+        out.outputs = inner.outputs;
+        continue;
+      }
+      auto& entry = out_.layers[local.first];
+      if (local.input) fail(Kind::ModelMalformed, entry.origin, "an input layer in the middle of a Sequential model");
+      entry.inputs = out.outputs;
+      entry.arguments = {{"", nullptr, {0}}};
+      out.outputs = {{local.first, 0}};
+    }
+    return out;
+  }
+
+  Placed connect_functional(const Level& level, const Json& config) {
+    for (const auto& local : level.locals) {
+      if (local.input) continue;
+      const auto& origin = local.model ? Origin{.file = file_, .node = text_member(*local.json, "name"), .op = "Model"}
+                                       : out_.layers[local.first].origin;
+      const auto* nodes = member(*local.json, "inbound_nodes");
       if (nodes == nullptr || !nodes->is_array() || nodes->empty()) {
-        fail(Kind::ModelMalformed, entry.origin, "the layer has no inputs");
+        fail(Kind::ModelMalformed, origin, "the layer has no inputs");
         continue;
       }
-      if (nodes->size() > 1) {
-        fail(Kind::LayerUnsupported, entry.origin,
-             fmt::format("the layer is applied {} times; shared layers are not supported yet, use one layer for each",
-                         nodes->size()));
-        continue;
-      }
-      entry.inputs = references(nodes->front(), entry.origin);
-      if (entry.inputs.empty()) fail(Kind::ModelMalformed, entry.origin, "the layer has no inputs");
-    }
-    out_.inputs = ports(config, "input_layers");
-    out_.outputs = ports(config, "output_layers");
-    for (const auto input : out_.inputs) {
-      if (out_.layers[input].class_name != "InputLayer") {
-        fail(Kind::ModelMalformed, out_.layers[input].origin, "the model's input is not an input layer");
-      }
-    }
-    for (std::size_t i = 0; i < out_.layers.size(); ++i) {
-      if (out_.layers[i].class_name == "InputLayer" &&
-          std::find(out_.inputs.begin(), out_.inputs.end(), i) == out_.inputs.end()) {
-        fail(Kind::ModelMalformed, out_.layers[i].origin, "the input layer is not among the model's inputs");
+      for (std::size_t call = 0; call < local.calls; ++call) {
+        LayerEntry scratch;
+        scratch.origin = origin;
+        auto& entry = local.model ? scratch : out_.layers[local.first + call];
+        read_call(level, (*nodes)[call], entry);
+        if (entry.inputs.empty()) fail(Kind::ModelMalformed, origin, "the layer has no inputs");
+        if (!local.model) continue;
+        const auto& inner = local.models[call];
+        if (inner.inputs.size() != entry.inputs.size()) {
+          fail(Kind::ModelMalformed, origin,
+               fmt::format("the nested model has {} inputs and is called with {}", inner.inputs.size(),
+                           entry.inputs.size()));
+          continue;
+        }
+        for (std::size_t i = 0; i < inner.inputs.size(); ++i) out_.layers[inner.inputs[i]].inputs = {entry.inputs[i]};
       }
     }
+    Placed out;
+    for (const auto& source : ports(level, config, "input_layers")) {
+      if (out_.layers[source.layer].class_name != "InputLayer")
+        fail(Kind::ModelMalformed, out_.layers[source.layer].origin, "the model's input is not an input layer");
+      out.inputs.push_back(source.layer);
+    }
+    out.outputs = ports(level, config, "output_layers");
+    for (const auto& local : level.locals) {
+      if (local.input && std::find(out.inputs.begin(), out.inputs.end(), local.first) == out.inputs.end())
+        fail(Kind::ModelMalformed, out_.layers[local.first].origin, "the input layer is not among the model's inputs");
+    }
+    return out;
   }
 
-  std::vector<std::size_t> ports(const Json& config, const char* key) {
+  std::vector<Source> ports(const Level& level, const Json& config, const char* key) {
     const auto* list = member(config, key);
     if (list == nullptr) {
       malformed(fmt::format("the architecture has no `{}`", key));
       return {};
     }
-    auto out = references(*list, {.file = file_});
-    if (out.empty()) malformed(fmt::format("`{}` is empty", key));
-    if (std::set<std::size_t>(out.begin(), out.end()).size() != out.size()) {
+    LayerEntry scratch;
+    scratch.origin = {.file = file_};
+    std::size_t budget = kMaxLayers;
+    collect(level, *list, scratch, nullptr, budget, 0);
+    if (scratch.inputs.empty()) malformed(fmt::format("`{}` is empty", key));
+    if (std::set<Source>(scratch.inputs.begin(), scratch.inputs.end()).size() != scratch.inputs.size())
       malformed(fmt::format("`{}` names a layer twice", key));
+    return scratch.inputs;
+  }
+
+  /// One element of `inbound_nodes`: Keras 3's {args, kwargs}, or a list of [name, call, output, kwargs].
+  void read_call(const Level& level, const Json& json, LayerEntry& entry) {
+    std::size_t budget = kMaxLayers;
+    if (const auto* args = member(json, "args"); args != nullptr) {
+      if (args->is_array()) {
+        for (const auto& arg : *args) read_argument(level, "", arg, entry, budget);
+      }
+      if (const auto* kwargs = member(json, "kwargs"); kwargs != nullptr) {
+        for (const auto& [key, value] : kwargs->items()) read_argument(level, key, value, entry, budget);
+      }
+      return;
     }
-    return out;
+    Argument argument{"", &json, {}};
+    const Json* kwargs = nullptr;
+    for (const auto* list = &json; list->is_array() && !list->empty(); list = &list->back()) {
+      if (is_reference(*list) || (list->size() == 4 && (*list)[0] == "_CONSTANT_VALUE")) {
+        if (list->size() > 3) kwargs = &(*list)[3];
+        break;
+      }
+    }
+    collect(level, json, entry, &argument, budget, 0);
+    entry.arguments.push_back(std::move(argument));
+    if (kwargs == nullptr || !kwargs->is_object()) return;
+    for (const auto& [key, value] : kwargs->items()) read_argument(level, key, value, entry, budget);
   }
 
-  /// Layers named in any form: ["name", 0, 0, {}], Keras 3's tensor objects, lists and dicts of these, in their order.
-  std::vector<std::size_t> references(const Json& json, const Origin& origin) {
-    std::vector<std::size_t> out;
-    collect(json, origin, out);
-    return out;
+  void read_argument(const Level& level, const std::string& key, const Json& value, LayerEntry& entry,
+                     std::size_t& budget) {
+    // Without meaning at inference.
+    if (key == "mask" && value.is_null()) return;
+    if (key == "training" && (value.is_null() || value == false)) return;
+    Argument argument{key, &value, {}};
+    collect(level, value, entry, &argument, budget, 0);
+    entry.arguments.push_back(std::move(argument));
   }
 
-  void collect(const Json& json, const Origin& origin, std::vector<std::size_t>& out) {
-    if (out.size() > kMaxLayers) return;
-    const bool reference = json.is_array() && json.size() >= 3 && json[0].is_string() && json[1].is_number_integer() &&
-                           json[2].is_number_integer();
-    if (reference) {
-      add_reference(json, origin, out);
-    } else if (json.is_array()) {
-      for (const auto& item : json) collect(item, origin, out);
+  static bool is_reference(const Json& json) {
+    return json.is_array() && json.size() >= 3 && json.size() <= 4 && json[0].is_string() &&
+           json[1].is_number_integer() && json[2].is_number_integer();
+  }
+
+  /// Tensors named in any form: ["name", 0, 0, {}], Keras 3's tensor objects, lists and dicts of these, in their order.
+  void collect(const Level& level, const Json& json, LayerEntry& entry, Argument* argument, std::size_t& budget,
+               int depth) {
+    if (budget == 0 || depth > kMaxDepth) return;
+    --budget;
+    if (is_reference(json)) {
+      add_reference(level, json, entry, argument);
     } else if (text_member(json, "class_name") == "__keras_tensor__") {
       const auto* config = member(json, "config");
       const auto* history = config == nullptr ? nullptr : member(*config, "keras_history");
       if (history == nullptr) {
-        fail(Kind::ModelMalformed, origin, "a tensor has no `keras_history`");
+        fail(Kind::ModelMalformed, entry.origin, "a tensor has no `keras_history`");
       } else {
-        collect(*history, origin, out);
+        collect(level, *history, entry, argument, budget, depth + 1);
       }
-    } else if (const auto* args = member(json, "args"); args != nullptr) {
-      collect(*args, origin, out);
-      if (const auto* kwargs = member(json, "kwargs")) check_call_arguments(*kwargs, origin);
-    } else if (json.is_object() && !json.empty()) {
-      for (const auto& item : json) collect(item, origin, out);
-    } else if (find_row(origin.op, "") != nullptr) {  // layers of other classes are refused as such
-      fail(Kind::AttributeUnsupported, origin,
-           fmt::format("the layer is called with {} besides tensors; remove the argument", shown(json)));
+    } else if (json.is_array() || json.is_object()) {
+      for (const auto& item : json) collect(level, item, entry, argument, budget, depth + 1);
     }
   }
 
-  void add_reference(const Json& json, const Origin& origin, std::vector<std::size_t>& out) {
+  void add_reference(const Level& level, const Json& json, LayerEntry& entry, Argument* argument) {
     const auto name = json[0].get<std::string>();
-    const auto it = by_name_.find(name);
-    if (it == by_name_.end()) {
-      fail(Kind::ModelMalformed, origin, fmt::format("an input comes from layer `{}`, which does not exist", name));
+    // Keras 2 marks constants among the tensors.
+    if (name == "_CONSTANT_VALUE") return;
+    const auto it = level.by_name.find(name);
+    if (it == level.by_name.end()) {
+      fail(Kind::ModelMalformed, entry.origin,
+           fmt::format("an input comes from layer `{}`, which does not exist", name));
       return;
     }
-    if (json[1] != 0 || json[2] != 0) {
-      fail(Kind::LayerUnsupported, origin,
-           fmt::format("an input is output {} of call {} of layer `{}`; layers with several outputs or calls are not "
-                       "supported yet",
-                       json[2].dump(), json[1].dump(), name));
+    const auto& local = level.locals[it->second];
+    const auto call = json[1].get<std::int64_t>();
+    const auto output = json[2].get<std::int64_t>();
+    Source source;
+    bool good = call >= 0 && static_cast<std::uint64_t>(call) < local.calls && output >= 0 && output < 65536;
+    if (good && local.model) {
+      const auto& outputs = local.models[static_cast<std::size_t>(call)].outputs;
+      good = static_cast<std::size_t>(output) < outputs.size();
+      if (good) source = outputs[static_cast<std::size_t>(output)];
+    } else if (good) {
+      source = {local.first + static_cast<std::size_t>(call), static_cast<std::size_t>(output)};
+    }
+    if (!good) {
+      fail(Kind::ModelMalformed, entry.origin,
+           fmt::format("an input is output {} of call {} of layer `{}`, which does not exist", json[2].dump(),
+                       json[1].dump(), name));
       return;
     }
-    if (json.size() > 3) check_call_arguments(json[3], origin);
-    out.push_back(it->second);
-  }
-
-  /// Arguments of the call that say nothing at inference.
-  void check_call_arguments(const Json& kwargs, const Origin& origin) {
-    if (kwargs.is_null() || find_row(origin.op, "") == nullptr) return;
-    for (const auto& [key, value] : kwargs.items()) {
-      const bool harmless = (key == "training" && value == false) || value.is_null();
-      if (!harmless) {
-        fail(Kind::AttributeUnsupported, origin,
-             fmt::format("the layer is called with `{}={}`; remove the argument", key, shown(value)));
-      }
-    }
+    if (argument != nullptr) argument->from.push_back(entry.inputs.size());
+    entry.inputs.push_back(source);
   }
 
   /// Kahn's algorithm, taking the earliest layer of the file first: stable and finite also on cycles.
@@ -253,7 +442,7 @@ class Reader {
     std::set<std::size_t> ready;
     for (std::size_t i = 0; i < n; ++i) {
       missing[i] = out_.layers[i].inputs.size();
-      for (const auto input : out_.layers[i].inputs) users[input].push_back(i);
+      for (const auto& input : out_.layers[i].inputs) users[input.layer].push_back(i);
       if (missing[i] == 0) ready.insert(i);
     }
     while (!ready.empty()) {
@@ -270,7 +459,7 @@ class Reader {
   std::string file_;
   Context& ctx_;
   Topology out_;
-  std::map<std::string, std::size_t> by_name_;
+  std::set<std::string> names_;
   bool ok_ = true;
 };
 

@@ -92,15 +92,30 @@ Result<std::vector<std::string>> WeightFile::text_list(Object object, const std:
 }
 
 Result<void> WeightFile::bind(const Topology& topology, const std::vector<bool>& weighted, Context& ctx) {
-  return counted_ ? bind_counted(topology, ctx) : bind_named(topology, weighted, ctx);
+  return counted_ ? bind_counted(topology, 0, layers_, ctx) : bind_named(topology, weighted, ctx);
 }
+
+namespace {
+
+bool scope_weighted(const Topology& topology, std::size_t scope, const std::vector<bool>& weighted) {
+  const auto& members = topology.scopes[scope].members;
+  return std::any_of(members.begin(), members.end(), [&](const Scope::Member& m) {
+    return m.scope == Scope::kNone ? weighted[m.layer] : scope_weighted(topology, m.scope, weighted);
+  });
+}
+
+}  // namespace
 
 Result<void> WeightFile::bind_named(const Topology& topology, const std::vector<bool>& weighted, Context& ctx) {
   WEFT_TRY(const auto names, text_list(layers_, "layer_names", ctx));
   const std::set<std::string> known(names.begin(), names.end());
+  std::vector<const Scope::Member*> wanted;
   bool all_there = true;
-  for (std::size_t i = 0; i < topology.layers.size(); ++i) {
-    if (weighted[i] && known.count(topology.layers[i].name) == 0) all_there = false;
+  for (const auto& m : topology.scopes.front().members) {
+    const bool has = m.scope == Scope::kNone ? weighted[m.layer] : scope_weighted(topology, m.scope, weighted);
+    if (!has) continue;
+    wanted.push_back(&m);
+    if (known.count(m.name) == 0) all_there = false;
   }
   std::vector<std::string> in_order;
   if (!all_there) {
@@ -111,33 +126,47 @@ Result<void> WeightFile::bind_named(const Topology& topology, const std::vector<
       WEFT_TRY(const auto variables, text_list(*group, "weight_names", ctx));
       if (!variables.empty()) in_order.push_back(name);
     }
-    const auto wanted = static_cast<std::size_t>(std::count(weighted.begin(), weighted.end(), true));
-    if (in_order.size() != wanted) {
+    if (in_order.size() != wanted.size()) {
       return ctx.fail(Kind::WeightMissing, {.file = file_.name()},
                       fmt::format("the file has weights of {} layers under other names, the architecture has {} layers "
                                   "with weights; give the weights of this model",
-                                  in_order.size(), wanted));
+                                  in_order.size(), wanted.size()));
     }
     ctx.report(Kind::Info, {.file = file_.name()},
                "layer names differ from the architecture; weights are taken in order");
   }
-  std::size_t next = 0;
-  for (std::size_t i = 0; i < topology.layers.size(); ++i) {
-    if (!weighted[i]) continue;
-    WEFT_TRY(const auto group, file_.find(layers_, all_there ? topology.layers[i].name : in_order[next++], ctx));
-    if (group) groups_.emplace(i, *group);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    WEFT_TRY(const auto group, file_.find(layers_, all_there ? wanted[i]->name : in_order[i], ctx));
+    if (!group) continue;
+    if (wanted[i]->scope == Scope::kNone) {
+      groups_.emplace(wanted[i]->layer, *group);
+    } else {
+      WEFT_TRY_VOID(bind_inner(topology, wanted[i]->scope, *group, ctx));
+    }
+  }
+  return {};
+}
+
+// Keras 2's layout has the weights of a nested model in one flat group.
+Result<void> WeightFile::bind_inner(const Topology& topology, std::size_t scope, Object group, Context& ctx) {
+  for (const auto& m : topology.scopes[scope].members) {
+    if (m.scope != Scope::kNone) {
+      WEFT_TRY_VOID(bind_inner(topology, m.scope, group, ctx));
+      continue;
+    }
+    groups_.emplace(m.layer, group);
+    inner_.insert(m.layer);
   }
   return {};
 }
 
 // Keras 3 names groups by class with a counter in the order of the layers. Some versions count a layer twice, so that
 // numbers have gaps: only their order is used. Newer versions note the layer's name on the group, which is surer.
-Result<void> WeightFile::bind_counted(const Topology& topology, Context& ctx) {
-  WEFT_TRY(const auto children, file_.members(layers_, ctx));
+Result<void> WeightFile::bind_counted(const Topology& topology, std::size_t scope, Object parent, Context& ctx) {
+  const auto& members = topology.scopes[scope].members;
+  WEFT_TRY(const auto children, file_.members(parent, ctx));
   std::map<std::string, std::vector<std::size_t>> by_base;
-  for (std::size_t i = 0; i < topology.layers.size(); ++i) {
-    by_base[snake_case(topology.layers[i].class_name)].push_back(i);
-  }
+  for (std::size_t i = 0; i < members.size(); ++i) by_base[snake_case(members[i].class_name)].push_back(i);
   for (const auto& [base, layers] : by_base) {
     std::map<std::uint32_t, std::string> counted;
     for (const auto& [name, object] : children) {
@@ -147,7 +176,7 @@ Result<void> WeightFile::bind_counted(const Topology& topology, Context& ctx) {
     std::vector<Object> in_order;
     std::map<std::string, Object> by_name;
     for (const auto& [number, name] : counted) {
-      WEFT_TRY(const auto group, file_.find(layers_, name, ctx));
+      WEFT_TRY(const auto group, file_.find(parent, name, ctx));
       WEFT_CHECK(group.has_value(), "a listed group is there");
       in_order.push_back(*group);
       WEFT_TRY(const auto vars, file_.find(*group, "vars", ctx));
@@ -156,13 +185,31 @@ Result<void> WeightFile::bind_counted(const Topology& topology, Context& ctx) {
       if (stated && !stated->empty()) by_name.emplace(stated->front(), *group);
     }
     const bool named = std::all_of(layers.begin(), layers.end(), [&, &names = by_name](std::size_t layer) {
-      return names.count(topology.layers[layer].name) != 0;
+      return names.count(members[layer].name) != 0;
     });
     for (std::size_t k = 0; k < layers.size(); ++k) {
-      groups_.emplace(layers[k], named ? by_name.at(topology.layers[layers[k]].name) : in_order[k]);
+      const auto& m = members[layers[k]];
+      const auto group = named ? by_name.at(m.name) : in_order[k];
+      if (m.scope == Scope::kNone) {
+        groups_.emplace(m.layer, group);
+        continue;
+      }
+      WEFT_TRY(const auto inner, file_.find(group, "layers", ctx));
+      if (inner) WEFT_TRY_VOID(bind_counted(topology, m.scope, *inner, ctx));
     }
   }
   return {};
+}
+
+Result<std::vector<std::string>> WeightFile::names_of(std::size_t index, Object group, const LayerEntry& layer,
+                                                      Context& ctx) {
+  WEFT_TRY(auto paths, text_list(group, "weight_names", ctx));
+  if (inner_.count(index) == 0) return paths;
+  const auto other = [&](const std::string& path) {
+    return !path.starts_with(layer.own_name + "/") && path.find("/" + layer.own_name + "/") == std::string::npos;
+  };
+  paths.erase(std::remove_if(paths.begin(), paths.end(), other), paths.end());
+  return paths;
 }
 
 Result<Objects> WeightFile::variables(std::size_t index, const LayerEntry& layer, const std::vector<WeightRow>& rows,
@@ -173,17 +220,21 @@ Result<Objects> WeightFile::variables(std::size_t index, const LayerEntry& layer
     return ctx.fail(Kind::WeightMissing, layer.origin, fmt::format("no weights of this layer in `{}`", file_.name()));
   }
   return counted_ ? counted_variables(group->second, layer, rows, ctx)
-                  : named_variables(group->second, layer, rows, ctx);
+                  : named_variables(index, group->second, layer, rows, ctx);
 }
 
-Result<Objects> WeightFile::named_variables(Object group, const LayerEntry& layer, const std::vector<WeightRow>& rows,
-                                            Context& ctx) {
-  WEFT_TRY(const auto paths, text_list(group, "weight_names", ctx));
+Result<Objects> WeightFile::named_variables(std::size_t index, Object group, const LayerEntry& layer,
+                                            const std::vector<WeightRow>& rows, Context& ctx) {
+  WEFT_TRY(const auto paths, names_of(index, group, layer, ctx));
   Objects out;
   for (const auto& path : paths) {
     const auto name = variable_name(path);
     const bool known = std::any_of(rows.begin(), rows.end(), [&](const WeightRow& row) { return row.name == name; });
-    if (!known) {
+    const auto pruning = [&] {
+      return layer.pruned && std::any_of(std::begin(kPruningVariables), std::end(kPruningVariables),
+                                         [&](auto row) { return name.starts_with(row); });
+    };
+    if (!known && !pruning()) {
       return ctx.fail(Kind::ModelMalformed, {layer.origin.file, layer.origin.node, layer.origin.op, path},
                       "the layer has a weight that its config does not explain");
     }
@@ -259,12 +310,19 @@ Result<Objects> WeightFile::all_variables(std::size_t index, const LayerEntry& l
     WEFT_TRY_VOID(collect(group->second, "", 0, out, ctx));
     return out;
   }
-  WEFT_TRY(const auto paths, text_list(group->second, "weight_names", ctx));
+  WEFT_TRY(const auto paths, names_of(index, group->second, layer, ctx));
+  const bool hgq = layer.package == "hgq" || layer.package == "HGQ";
   for (const auto& path : paths) {
     std::string key = variable_name(path);
+    if (!hgq) {
+      // Below the layer: "query/kernel".
+      const auto at = path.find(layer.own_name + "/");
+      key = at == std::string::npos ? path : path.substr(at + layer.own_name.size() + 1);
+      key = key.substr(0, key.rfind(':'));
+    }
     for (const std::string part : {"iq", "kq", "bq", "oq"})
-      if (path.find(layer.name + "_" + part + "/") != std::string::npos) key = part + "/" + key;
-    if (const auto at = path.find("/multiple_quantizers"); at != std::string::npos) {
+      if (hgq && path.find(layer.own_name + "_" + part + "/") != std::string::npos) key = part + "/" + key;
+    if (const auto at = path.find("/multiple_quantizers"); hgq && at != std::string::npos) {
       const auto number =
           counter_of(path.substr(path.find('/', at + 1) + 1,
                                  path.find('/', path.find('/', at + 1) + 1) - path.find('/', at + 1) - 1),

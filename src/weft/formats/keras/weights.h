@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,9 @@
 #include "weft/formats/keras/topology.h"
 
 namespace weft::formats::keras {
+
+/// Rows of a pruning wrapper's own variables.
+inline constexpr std::string_view kPruningVariables[] = {"mask", "threshold", "pruning_step"};
 
 /// One variable of a layer, in the order in which Keras creates them.
 struct WeightRow {
@@ -50,8 +54,13 @@ class WeightFile {
   explicit WeightFile(Hdf5File file) : file_(std::move(file)) {}
   Result<std::vector<std::string>> text_list(Hdf5File::Object object, const std::string& attribute, Context& ctx);
   Result<void> bind_named(const Topology& topology, const std::vector<bool>& weighted, Context& ctx);
-  Result<void> bind_counted(const Topology& topology, Context& ctx);
-  Result<std::map<std::string, Hdf5File::Object>> named_variables(Hdf5File::Object group, const LayerEntry& layer,
+  Result<void> bind_counted(const Topology& topology, std::size_t scope, Hdf5File::Object layers, Context& ctx);
+  Result<void> bind_inner(const Topology& topology, std::size_t scope, Hdf5File::Object group, Context& ctx);
+  /// `weight_names` of the group that are of layer `index`.
+  Result<std::vector<std::string>> names_of(std::size_t index, Hdf5File::Object group, const LayerEntry& layer,
+                                            Context& ctx);
+  Result<std::map<std::string, Hdf5File::Object>> named_variables(std::size_t index, Hdf5File::Object group,
+                                                                  const LayerEntry& layer,
                                                                   const std::vector<WeightRow>& rows, Context& ctx);
   Result<std::map<std::string, Hdf5File::Object>> counted_variables(Hdf5File::Object group, const LayerEntry& layer,
                                                                     const std::vector<WeightRow>& rows, Context& ctx);
@@ -63,6 +72,7 @@ class WeightFile {
   bool counted_ = false;     ///< Keras 3's layout
   Hdf5File::Object layers_;  ///< the group with one child per layer
   std::map<std::size_t, Hdf5File::Object> groups_;
+  std::set<std::size_t> inner_;  ///< layers of nested models, whose group has the weights of the others too
 };
 
 /// "QDenseBatchnorm" -> "q_dense_batchnorm", as Keras 3 names groups.
