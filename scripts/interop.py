@@ -5,7 +5,9 @@ files       the example and the fixtures, made again in their environments, hold
 layers      `weft predict --trace`, with and without --float, against the framework's layer outputs, every difference held
             against the layer's certificate (tests/interop/compare_layers.py says how); fixtures and corner cases
 quantizers  millions of numbers through QKeras', qkeras-v3's and qonnx' quantizers and through ours
-random      random small QKeras models, saved, opened and compared as under "layers"
+random      random small QKeras models, networks of convolutions, merges, attention, nested models, and HGQ2 models, saved,
+            opened and compared as under "layers"
+data        with --data: the model files there, where a framework reads them
 trees       random trees of XGBoost, LightGBM and scikit-learn: equal margins (tests/interop/compare_trees.py)
 
     ./dev interop [--count N] [--seed N] [--only files,quantizers,random,trees] ...
@@ -239,6 +241,22 @@ class Run:
             self.compare_quantizers(name, folder / "quantizers.jsonl")
         if "random" in only and self.options.count:
             self.compare_models(f"{name}/random", interpreter, folder / "random", allow_refusal=True)
+            self.compare_models(f"{name}/networks", interpreter, folder / "networks", allow_refusal=True)
+
+    def hgq(self):
+        """Random models of HGQ2 beside Keras 3."""
+        folder = self.work / "hgq2"
+        words = ["--seed", self.options.seed, "--first", self.options.first, "--count", self.options.count]
+        for line in self.python(self.options.hgq2, TOOLS / "hgq_models.py", folder, *words).splitlines():
+            self.say(f"hgq2: {line}")
+        return lambda: self.compare_models("hgq2/random", self.options.hgq2, folder, allow_refusal=True)
+
+    def data(self, name, interpreter, files):
+        """Model files that exist already, where the framework reads them."""
+        folder = self.work / f"data_{name}"
+        for line in self.python(interpreter, TOOLS / "real_models.py", folder, *files).splitlines():
+            self.say(f"{name} data: {line}")
+        return lambda: self.compare_models(f"{name}/data", interpreter, folder, allow_refusal=True)
 
     def digits(self):
         made = self.work / "digits"
@@ -290,6 +308,17 @@ class Run:
             jobs.append(self.onnx)
         if "trees" in only:
             jobs.append(self.trees)
+        if "random" in only and self.options.count:
+            jobs.append(self.hgq)
+        if "data" in only and self.options.data:
+            root = pathlib.Path(self.options.data) / "models"
+            found = lambda *globs: [p for g in globs for p in sorted(root.glob(g)) if not p.name.endswith("_weights.h5")]
+            of_hgq = found("hgq1/**/*.h5", "hgq1/**/*.keras", "hgq2/**/*.keras", "hgq2_attention/**/*.keras")
+            of_v3 = found("example_models/keras/*.keras")
+            of_v2 = [p for p in found("**/*.h5", "**/keras*/*.json", "**/qkeras*/*.json") if "hgq1" not in p.parts]
+            jobs.append(lambda: self.data("hgq2", self.options.hgq2, of_hgq))
+            jobs.append(lambda: self.data("qkeras-v3", self.options.keras3, of_v3))
+            jobs.append(lambda: self.data("qkeras", self.options.qkeras, sorted(set(of_v2))))
         # The frameworks run two at a time; what they made is compared here, one after the other.
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             running = [pool.submit(job) for job in jobs]
@@ -339,12 +368,13 @@ class Run:
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("weft", "quantizer-cases", "qkeras", "keras3", "onnx", "qonnx", "trees", "work"):
+    for name in ("weft", "quantizer-cases", "qkeras", "keras3", "hgq2", "onnx", "qonnx", "trees", "work"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--count", type=int, default=40, help="random models per environment")
     parser.add_argument("--tree-count", type=int, default=150, help="random trees")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random models")
     parser.add_argument("--first", type=int, default=0, help="number of the first random model")
+    parser.add_argument("--data", help="folder of the acceptance data, for --only data")
     parser.add_argument("--only", default="files,quantizers,random,trees", type=lambda text: set(text.split(",")))
     parser.add_argument("--verbose", action="store_true", help="a line for every model")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that `./dev interop` wants of one Keras environment, in one process because TensorFlow starts slowly: fixtures,
-quantizer cases, models of corner cases, random models.
+quantizer cases, models of corner cases, random models and networks.
 
     python make_all.py FOLDER [--seed N] [--first N] [--count N] [--only-random]
 """
@@ -24,6 +24,7 @@ logging.getLogger("absl").setLevel(logging.ERROR)
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "examples/fixtures"))
 
 import random_models
+import random_networks
 
 
 def main():
@@ -52,6 +53,12 @@ def main():
         said("corners")
     made, skipped = random_models.make_all(options.folder / "random", options.seed, options.count, options.first)
     said(f"{len(made)} random models")
+    more, others = random_networks.make_all(options.folder / "networks", options.seed, options.count, options.first)
+    said(f"{len(more)} random networks")
+    for name, why in others.items():
+        print(f"{name} is not one that the framework saves and loads: {why}")
+    if len(others) > max(5, options.count // 3):
+        raise SystemExit("too many networks are skipped; something is wrong with the maker")
     for name, why in skipped.items():
         print(f"{name} is not one that the framework saves and loads: {why}")
     if len(skipped) > max(2, options.count // 10):

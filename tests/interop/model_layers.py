@@ -13,29 +13,80 @@ import sys
 import zipfile
 
 
-def histories(value):
-    """Names of the layers that a call's arguments come from: Keras 3's keras_history or Keras 2's [name, 0, 0, {}]."""
+MODELS = {"Sequential", "Functional", "Model"}
+
+
+def references(value):
+    """(layer, call) of every tensor in a call's arguments: Keras 3's keras_history or Keras 2's [name, 0, 0, {}]."""
     if isinstance(value, dict):
         if "keras_history" in value:
-            return [value["keras_history"][0]]
-        return [name for v in value.values() for name in histories(v)]
+            return [tuple(value["keras_history"][:2])]
+        return [found for v in value.values() for found in references(v)]
     if isinstance(value, list):
         if len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int):
-            return [value[0]]
-        return [name for v in value for name in histories(v)]
+            return [(value[0], value[1])] + [found for v in value[3:] for found in references(v)]
+        return [found for v in value for found in references(v)]
     return []
 
 
 def of_keras(model):
-    layers, before = {}, []
-    for layer in model["config"]["layers"]:
-        name = layer["config"]["name"]
-        inputs = before if model["class_name"] == "Sequential" else histories(layer["inbound_nodes"])
-        kind = "Softmax" if layer["config"].get("activation") == "softmax" else layer["class_name"].split(">")[-1]
-        if kind != "InputLayer":
-            activation = layer["config"].get("activation") not in (None, "linear")
-            layers[name] = {"class": kind, "inputs": inputs, "activation": activation}
-        before = [name]
+    """Every call of a layer, under the name that Weft gives it; nested models are taken apart."""
+    layers, taken = {}, set()
+
+    def unique(name):
+        number, wanted = 1, name
+        while name in taken:
+            name, number = f"{wanted}_{number}", number + 1
+        taken.add(name)
+        return name
+
+    def place(model, prefix, sources):
+        """Adds the layers; `sources` are the names of what feeds the inputs. The names of its outputs."""
+        config = model["config"]
+        inner = config["layers"] if isinstance(config, dict) else config
+        names = [layer["config"]["name"] for layer in inner]
+        taken.update(prefix + name for name in names)
+        placed = {}  # (layer, call) -> names of its outputs
+        waiting = []
+        inputs = [layer["config"]["name"] for layer in inner if layer["class_name"].split(">")[-1] == "InputLayer"]
+        order = [name for name, _ in references(config.get("input_layers", []))] if isinstance(config, dict) else []
+        for i, name in enumerate(order or inputs):
+            placed[name, 0] = [sources[i]] if i < len(sources) else [prefix + name]
+        before = (inputs[0], 0) if inputs else None
+        for layer, name in zip(inner, names):
+            kind = layer["class_name"].split(">")[-1]
+            if kind == "InputLayer":
+                continue
+            if model["class_name"] == "Sequential":
+                calls = [[before] if before else []]
+                before = (name, 0)
+            else:
+                calls = [references(call) for call in layer["inbound_nodes"]]
+            for call, inputs_of in enumerate(calls):
+                full = prefix + name if call == 0 else unique(prefix + name)
+                waiting.append((layer, kind, name, call, full, inputs_of))
+        while waiting:
+            ready = [w for w in waiting if all(r in placed for r in w[5])]
+            for w in ready:
+                layer, kind, name, call, full, inputs_of = w
+                waiting.remove(w)
+                feeds = [source for r in inputs_of for source in placed[r]]
+                if kind in MODELS:
+                    placed[name, call] = place({"class_name": kind, "config": layer["config"]}, full + "/", feeds or sources)
+                    continue
+                own = layer["config"]["layer"] if kind == "PruneLowMagnitude" else layer
+                kind = own["class_name"].split(">")[-1]
+                kind = "Softmax" if own["config"].get("activation") == "softmax" else kind
+                activation = own["config"].get("activation") not in (None, "linear")
+                layers[full] = {"class": kind, "inputs": feeds or list(sources), "activation": activation}
+                placed[name, call] = [full]
+            if not ready:
+                raise ValueError("the layers form a cycle")
+        if model["class_name"] == "Sequential":
+            return placed[before]
+        return [source for r in references(config["output_layers"]) for source in placed[r]]
+
+    place(model, "", [])
     return layers
 
 
