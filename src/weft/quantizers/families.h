@@ -7,6 +7,9 @@
 
 namespace weft::quantizers {
 
+/// Sine and cosine are known up to here; farther out a float32 hardly tells their waves apart.
+inline constexpr double kMostPeriodic = 16384.0;
+
 // QKeras quantizers
 Family quantized_bits_family();
 Family quantized_hswish_family();
@@ -56,5 +59,42 @@ Family swish_family();
 Family silu_family();
 Family gelu_family();
 Family keras_hard_sigmoid_family();
+
+// elementwise operators and less common activations
+Family abs_family();
+Family acos_family();
+Family acosh_family();
+Family asin_family();
+Family asinh_family();
+Family atan_family();
+Family atanh_family();
+Family ceil_family();
+Family celu_family();
+Family cos_family();
+Family cosh_family();
+Family erf_family();
+Family floor_family();
+Family hard_shrink_family();
+Family hard_swish_family();
+Family log_family();
+Family log_sigmoid_family();
+Family mish_family();
+Family negative_family();
+Family power_family();
+Family prelu_family();
+Family reciprocal_family();
+Family round_family();
+Family rsqrt_family();
+Family sin_family();
+Family sinh_family();
+Family soft_shrink_family();
+Family sparse_plus_family();
+Family sparse_sigmoid_family();
+Family sqrt_family();
+Family square_family();
+Family table_family();
+Family tan_family();
+Family tanh_shrink_family();
+Family threshold_family();
 
 }  // namespace weft::quantizers

@@ -15,16 +15,48 @@ namespace {
 
 using Made = Result<std::shared_ptr<const Function>>;
 
+/// The float after `value`, as the first x with x > value.
+double next_float(float value) { return std::nextafter(value, std::numeric_limits<float>::infinity()); }
+
 /// Where x * sigmoid(x) and x * Phi(x) (exact and tanh form) have their minimum.
 constexpr double kSwishMinimum = -1.2784645427610738;
 constexpr double kGeluMinimum = -0.7517915246935645;
 constexpr double kGeluTanhMinimum = -0.7524614220710162;
 
-float swish_f32(float x, int ulps) { return x * sigmoid_f32(x, ulps); }
+/// x sigmoid(beta x): one extremum, on the side where beta x is negative.
+Made make_swish(const Spec& spec, const Origin& origin, Context& ctx) {
+  Parameters parameters(spec, origin, ctx);
+  const auto beta = static_cast<float>(parameters.number("beta"));
+  if (!parameters.ok()) return diag::failure;
+  std::vector<double> turns;
+  if (beta != 0.0F) turns = {kSwishMinimum / static_cast<double>(beta)};
+  return plain_function(
+      spec, [beta](float x, int ulps) { return x * sigmoid_f32(beta == 1.0F ? x : beta * x, ulps); }, std::move(turns));
+}
 
 float softplus_f32(float x, int ulps) {
   const double d = x;
   return moved(static_cast<float>(d > 0.0 ? d + std::log1p(std::exp(-d)) : std::log1p(std::exp(d))), ulps);
+}
+
+/// PyTorch: softplus(beta x) / beta, and x itself where beta x is above the threshold.
+Made make_softplus(const Spec& spec, const Origin& origin, Context& ctx) {
+  Parameters parameters(spec, origin, ctx);
+  const auto beta = static_cast<float>(parameters.number("beta"));
+  const auto given = parameters.optional_number("threshold");
+  if (!(beta > 0.0F)) parameters.fail("`beta` must be positive");
+  if (!parameters.ok()) return diag::failure;
+  if (beta == 1.0F && !given) return plain_function(spec, softplus_f32);
+  const float threshold = given ? static_cast<float>(*given) : std::numeric_limits<float>::infinity();
+  std::vector<double> turns;
+  if (given) turns = {static_cast<double>(next_float(threshold) / static_cast<double>(beta))};
+  return plain_function(
+      spec,
+      [=](float x, int ulps) {
+        const float scaled = beta * x;
+        return scaled > threshold ? x : softplus_f32(scaled, ulps) / beta;
+      },
+      std::move(turns));
 }
 
 float softsign_f32(float x) { return x / (1.0F + std::fabs(x)); }
@@ -47,9 +79,6 @@ float gelu_tanh_f32(float x, int ulps) {
   const float half = 0.5F * x;
   return half * sum;
 }
-
-/// The float after `value`, as the first x with x > value.
-double next_float(float value) { return std::nextafter(value, std::numeric_limits<float>::infinity()); }
 
 /// Keras: x above the threshold (at most max_value), slope * (x - threshold) below. With a threshold the upper branch
 /// is x * (x > threshold), so the threshold itself belongs to the lower one.
@@ -171,7 +200,11 @@ Family sigmoid_family() {
 }
 
 Family softplus_family() {
-  return parameterless_family("softplus", "ln(1 + exp(x))", [](float x, int ulps) { return softplus_f32(x, ulps); });
+  return {.name = "softplus",
+          .summary = "ln(1 + exp(beta x)) / beta, or x where beta x is above a threshold",
+          .is_quantizer = false,
+          .defaults = {{"beta", 1.0}, {"threshold", std::string("none")}},
+          .make = make_softplus};
 }
 
 Family softsign_family() {
@@ -199,13 +232,19 @@ Family exponential_family() {
 }
 
 Family swish_family() {
-  return parameterless_family("swish", "x sigmoid(x)", [](float x, int ulps) { return swish_f32(x, ulps); },
-                              {kSwishMinimum});
+  return {.name = "swish",
+          .summary = "x sigmoid(beta x)",
+          .is_quantizer = false,
+          .defaults = {{"beta", 1.0}},
+          .make = make_swish};
 }
 
 Family silu_family() {
-  return parameterless_family("silu", "x sigmoid(x), another name of swish",
-                              [](float x, int ulps) { return swish_f32(x, ulps); }, {kSwishMinimum});
+  return {.name = "silu",
+          .summary = "x sigmoid(beta x), another name of swish",
+          .is_quantizer = false,
+          .defaults = {{"beta", 1.0}},
+          .make = make_swish};
 }
 
 Family gelu_family() {
