@@ -263,8 +263,111 @@ struct RangeRule {
     return out;
   }
 
+  /// The functions that lead from the codes of `x` to those of `y`, first to last, when `y` is a step function of `x`,
+  /// or a chain of them; empty otherwise.
+  [[nodiscard]] std::vector<const Requant*> chain(ValueId x, ValueId y) const {
+    constexpr std::size_t kLongest = 4;
+    std::vector<const Requant*> steps;
+    while (steps.size() < kLongest) {
+      const auto* requant = std::get_if<Requant>(&graph.at(y).primitive);
+      if (requant == nullptr) return {};
+      steps.insert(steps.begin(), requant);
+      if (requant->x == x) return steps;
+      y = requant->x;
+    }
+    return {};
+  }
+
+  /// Range of f(x, y) over x in `range` when y is constant on every piece of the first function of `steps`; nullopt
+  /// when that function has no such form or too many pieces.
+  template <class F>
+  [[nodiscard]] static std::optional<Range> piecewise(const std::vector<const Requant*>& steps, std::size_t element,
+                                                      const Range& range, const F& f) {
+    constexpr std::size_t kMostPieces = std::size_t{1} << 13;
+    const auto function = [&](const Requant& r) -> const fixed::StepFunction& {
+      return r.functions[element % r.functions.size()];
+    };
+    const auto* pieces = std::get_if<fixed::Pieces>(&function(*steps[0]));
+    if (pieces == nullptr || pieces->values.size() > kMostPieces) return std::nullopt;
+    std::optional<Range> all;
+    for (std::size_t i = 0; i < pieces->values.size(); ++i) {
+      Range part = range;
+      if (i > 0) part.lo = std::max(part.lo, pieces->breakpoints[i - 1]);
+      if (i < pieces->breakpoints.size()) part.hi = std::min(part.hi, pieces->breakpoints[i] - 1);
+      if (part.lo > part.hi) continue;
+      Int y = pieces->values[i];
+      for (std::size_t k = 1; k < steps.size(); ++k) y = fixed::evaluate(function(*steps[k]), y);
+      const auto here = f(part, Range{y, y, y == 0 ? 0 : fixed::trailing_zeros(y)});
+      if (!here) return std::nullopt;
+      all = all ? fixed::unite(*all, *here) : *here;
+    }
+    return all;
+  }
+
+  /// `f` of two operands of one shape that are step functions of each other, or of one x: x - start_of_segment(x), a
+  /// slope times that, a product that brings x into one octave. They reach much less far than their operands would by
+  /// themselves.
+  template <class F>
+  [[nodiscard]] std::optional<Ranges> correlated(ValueId a, ValueId b, const F& f) const {
+    if (a == b || graph.at(a).shape != graph.at(b).shape) return std::nullopt;
+    if (auto steps = chain(a, b); !steps.empty()) return by_pieces(a, steps, f);
+    if (auto steps = chain(b, a); !steps.empty())
+      return by_pieces(b, steps, [&](const Range& p, const Range& q) { return f(q, p); });
+    const auto with_difference = [&](ValueId y, ValueId difference, const auto& g) -> std::optional<Ranges> {
+      const auto* sub = std::get_if<Sub>(&graph.at(difference).primitive);
+      if (sub == nullptr || sub->shift_a != 0 || sub->shift_b != 0 || sub->a == sub->b) return std::nullopt;
+      if (graph.at(sub->a).shape != graph.at(sub->b).shape) return std::nullopt;
+      const auto start = chain(sub->a, sub->b);
+      const auto steps = chain(sub->a, y);
+      if (start.empty() || steps.empty() || start[0] != steps[0]) return std::nullopt;
+      return by_pieces(sub->a, steps, start, g);
+    };
+    if (auto ranges = with_difference(a, b, f)) return ranges;
+    return with_difference(b, a, [&](const Range& p, const Range& q) { return f(q, p); });
+  }
+
+  /// f(x, y) with y a step function of x.
+  template <class F>
+  [[nodiscard]] std::optional<Ranges> by_pieces(ValueId x, const std::vector<const Requant*>& steps, const F& f) const {
+    return over_pieces(x, steps, [&](const Range& part, const Range& y, std::size_t) { return f(part, y); });
+  }
+  /// f(y, x - z) with y and z step functions of x that share their pieces.
+  template <class F>
+  [[nodiscard]] std::optional<Ranges> by_pieces(ValueId x, const std::vector<const Requant*>& y_steps,
+                                                const std::vector<const Requant*>& z_steps, const F& f) const {
+    return over_pieces(x, y_steps, [&](const Range& part, const Range& y, std::size_t element) -> std::optional<Range> {
+      const auto& first = z_steps[0]->functions[element % z_steps[0]->functions.size()];
+      Int z = fixed::evaluate(first, part.lo);
+      for (std::size_t k = 1; k < z_steps.size(); ++k)
+        z = fixed::evaluate(z_steps[k]->functions[element % z_steps[k]->functions.size()], z);
+      const auto difference = fixed::sub(part, Range{z, z, z == 0 ? 0 : fixed::trailing_zeros(z)});
+      if (!difference) return std::nullopt;
+      return f(y, *difference);
+    });
+  }
+  template <class F>
+  [[nodiscard]] std::optional<Ranges> over_pieces(ValueId id, const std::vector<const Requant*>& steps,
+                                                  const F& f) const {
+    const Ranges& x = ranges_of(id);
+    std::size_t period = 1;
+    for (const auto* step : steps) period = std::max(period, step->functions.size());
+    Ranges out;
+    std::vector<std::optional<std::pair<Range, Range>>> last(std::min(period, x.size()));
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      auto& memo = last[i % last.size()];
+      if (!memo || !(memo->first == x[i])) {
+        const auto range = piecewise(steps, i, x[i], [&](const Range& p, const Range& q) { return f(p, q, i); });
+        if (!range) return std::nullopt;
+        memo = {x[i], *range};
+      }
+      out.push_back(memo->second);
+    }
+    return out;
+  }
+
   template <class F>
   [[nodiscard]] Out elementwise(ValueId a, ValueId b, const F& f) const {
+    if (auto ranges = correlated(a, b, f)) return ranges;
     const auto map_a = broadcast_map(graph.at(a).shape, shape);
     const auto map_b = broadcast_map(graph.at(b).shape, shape);
     Ranges out;
