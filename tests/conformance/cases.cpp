@@ -204,6 +204,7 @@ std::vector<Case> all_cases() {
   }
   add_spatial_cases(out);
   add_merge_cases(out);
+  add_function_cases(out);
   add_hgq_cases(out);
   add_recurrent_cases(out);
   add_forest_cases(out);

@@ -28,6 +28,9 @@ void add_merge_cases(std::vector<Case>& out);
 /// Trees of every kind.
 void add_forest_cases(std::vector<Case>& out);
 
+/// Plain functions, softmax and normalizations.
+void add_function_cases(std::vector<Case>& out);
+
 /// HGQ's quantizers with grids per channel and per element.
 void add_hgq_cases(std::vector<Case>& out);
 

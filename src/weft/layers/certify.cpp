@@ -66,9 +66,7 @@ std::uint64_t Recipe::codes_at_risk(const Symbol& symbol, const quantizers::Func
       for (Int k = from; k <= to; ++k) {
         // Outside of the float32 sum the source rounds alike, so only the sum moves within the bound.
         const float at = real(k);
-        const auto q = [&](double v) {
-          return function.code(run_steps(symbol.pending, static_cast<float>(v), axis), c);
-        };
+        const auto q = [&](double v) { return function.code(run_steps(symbol.pending, static_cast<float>(v), c), c); };
         const float below = std::nextafter(static_cast<float>(at - bound), -INFINITY);
         const float above = std::nextafter(static_cast<float>(at + bound), INFINITY);
         const Int here = q(at);
@@ -102,9 +100,9 @@ void Recipe::certify_kernels(const nn::Node& node, const Symbol& symbol, const q
     }
     const auto differs = [&](Int k) {
       const float v = real(k);
-      const Int here = function.code(run_steps(symbol.pending, v, axis), c);
+      const Int here = function.code(run_steps(symbol.pending, v, c), c);
       for (std::size_t side = 0; side < 2; ++side) {
-        const float at = run_steps(symbol.moved ? symbol.moved->steps[side] : symbol.pending, v, axis);
+        const float at = run_steps(symbol.moved ? symbol.moved->steps[side] : symbol.pending, v, c);
         if ((moved[side] ? *moved[side] : function).code(at, c) != here) return true;
       }
       return false;
@@ -178,7 +176,7 @@ void Recipe::certify_straight_through(const nn::Node& node, const Symbol& symbol
     const fixed::Range range = channel_range(x, c, channels);
     const Int stride = std::max<Int>((range.hi - range.lo) / kSamples, 1);
     const auto check = [&](Int code) {
-      const float v = run_steps(symbol.pending, real(code), axis);
+      const float v = run_steps(symbol.pending, real(code), c);
       different += function.apply(v, c) != result(function.code(v, c)) ? 1 : 0;
     };
     for (Int k = 0; k * stride <= range.hi - range.lo; ++k) check(range.lo + k * stride);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "weft/layers/align.h"
 #include "weft/layers/float_run.h"
 #include "weft/layers/layer_rows.h"
 #include "weft/layers/recipe.h"
@@ -51,34 +52,18 @@ Result<void> merge_evaluate(const nn::Node& node, FloatRun& run, Context&) {
   return {};
 }
 
-/// All inputs as codes of one scale.
-struct Aligned {
+/// All inputs as codes of one grid.
+Result<Aligned> aligned_inputs(const nn::Node& node, Recipe& recipe, Context& ctx) {
   std::vector<exact::ValueId> values;
-  Rational scale;
-};
-Result<Aligned> align(const nn::Node& node, Recipe& recipe, Context& ctx) {
-  Aligned out;
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     WEFT_TRY(const auto codes, recipe.codes(node, Symbol(recipe.input(node, i)), false));
-    const Scale& scale = recipe.value(codes.value).scale;
-    if (!scale.per_tensor())
-      return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                      "an input has one scale per channel; give the layer in front a result type");
-    if (i == 0 || scale.at(0) < out.scale) out.scale = scale.at(0);
-    out.values.push_back(codes.value);
+    values.push_back(codes.value);
   }
-  for (auto& id : out.values) {
-    const auto shift = fixed::log2_exact(recipe.value(id).scale.at(0) / out.scale);
-    if (!shift)
-      return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                      "the scales of the inputs differ by something else than a power of two; give the layers in front "
-                      "result types");
-    if (*shift == 0) continue;
-    WEFT_TRY(const auto zero,
-             recipe.add(node.name + "_zero", exact::Constant{{0}}, Scale(out.scale), node.origin, Shape{1}));
-    WEFT_TRY(id, recipe.add(node.name + "_aligned", exact::Add{id, zero, *shift, 0}, Scale(out.scale), node.origin));
-  }
-  return out;
+  WEFT_TRY(Aligned out, align(node, recipe, values, ctx));
+  if (out.scale.per_tensor()) return out;
+  return ctx.fail(
+      Kind::LoweringUnsupported, node.origin,
+      "the inputs have one scale per channel and no small common one; give the layers in front result types");
 }
 
 Result<exact::ValueId> negated(const nn::Node& node, Recipe& recipe, exact::ValueId x, const Scale& scale) {
@@ -88,8 +73,8 @@ Result<exact::ValueId> negated(const nn::Node& node, Recipe& recipe, exact::Valu
 
 Result<void> merge_lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   const Shape to = recipe.source().at(node.outputs[0]).shape;
-  WEFT_TRY(const Aligned in, align(node, recipe, ctx));
-  const Scale scale(in.scale);
+  WEFT_TRY(const Aligned in, aligned_inputs(node, recipe, ctx));
+  const Scale& scale = in.scale;
   exact::ValueId result = in.values[0];
   for (std::size_t i = 1; i < in.values.size(); ++i) {
     if (node.op == "Average") {
@@ -128,7 +113,7 @@ Result<void> merge_lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   Symbol out;
   out.layer = node.name;
   const Rational divisor = node.op == "Average" ? Rational(static_cast<std::int64_t>(node.inputs.size())) : Rational(1);
-  WEFT_TRY(out.value, recipe.add(node.name, exact::Reshape{result}, Scale(in.scale / divisor), node.origin, to));
+  WEFT_TRY(out.value, recipe.add(node.name, exact::Reshape{result}, Scale(in.scale.at(0) / divisor), node.origin, to));
   return recipe.set_output(node, std::move(out));
 }
 

@@ -201,11 +201,11 @@ fixed::Range channel_range(const exact::Value& value, std::size_t c, std::size_t
 float run_steps(const std::vector<Step>& steps, float x, std::size_t channel) {
   for (const auto& step : steps) {
     if (const auto* function = std::get_if<std::shared_ptr<const quantizers::Function>>(&step)) {
-      x = (*function)->apply(x, channel);
+      x = (*function)->apply(x, channel % (*function)->channels());
       continue;
     }
     const auto& s = std::get<exact::ReadoutStep>(step);
-    const float c = s.operands[s.operands.size() == 1 ? 0 : channel];
+    const float c = s.operands[channel % s.operands.size()];
     switch (s.op) {
       case exact::ReadoutStep::Op::Add:
         x = x + c;

@@ -82,7 +82,7 @@ class TypePolicy {
                                                                          const std::string& role) const = 0;
   /// Forced accumulator, if the user set one.
   [[nodiscard]] virtual std::optional<fixed::FixedType> accumulator(const nn::Node& node) const = 0;
-  /// Type that the user set for an intermediate inside of the layer ("gate_input", "gate", "state", "cell").
+  /// Type that the user set for an intermediate inside of the layer ("gate", "state", "exp", "inverse" ...).
   [[nodiscard]] virtual std::optional<fixed::FixedType> intermediate(const nn::Node& node,
                                                                      const std::string& role) const = 0;
   /// Type by default for an intermediate: from calibration, else from [lo, hi] where that is finite, else the default.
@@ -90,6 +90,8 @@ class TypePolicy {
                                                               double hi) const = 0;
   enum class Softmax { Remove, Table, ArgMax };
   [[nodiscard]] virtual Softmax softmax(const nn::Node& node, bool is_final) const = 0;
+  /// Steps up to which a function with a result type that was chosen stays exact; beyond, it becomes straight lines.
+  [[nodiscard]] virtual std::size_t most_steps(const nn::Node& /*node*/) const { return std::size_t{1} << 16; }
 };
 
 /// A parameter as integers: float32 value = scale * code (up to its own rounding).
@@ -166,6 +168,10 @@ class Recipe {
 
  private:
   Result<Symbol> requant(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function, bool chosen);
+  Result<void> check_domain(const nn::Node& node, const Symbol& symbol, const std::string& family,
+                            const quantizers::Function& function);
+  Result<Symbol> straight_lines(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type,
+                                std::size_t count, bool chosen);
   /// What a quantizer that wraps is applied to instead of `symbol`; nullopt: `symbol` itself.
   Result<std::optional<Symbol>> before_wrap(const nn::Node& node, const Symbol& symbol,
                                             const quantizers::Function& unwrapped, bool chosen);
@@ -194,7 +200,8 @@ class Recipe {
 /// Range over the elements that share channel `c` of `channels` (1: all elements).
 fixed::Range channel_range(const exact::Value& value, std::size_t c, std::size_t channels);
 
-/// Evaluates pending steps in float32.
+/// Evaluates pending steps in float32. `channel` counts along the last axis, or over all elements where a step has
+/// parameters for each.
 float run_steps(const std::vector<Step>& steps, float x, std::size_t channel);
 
 }  // namespace weft::layers

@@ -13,6 +13,8 @@
 #include "weft/fixed/quantize.h"
 #include "weft/layers/recipe.h"
 #include "weft/layers/scaled_float.h"
+#include "weft/layers/wide_function.h"
+#include "weft/quantizers/families.h"
 
 namespace weft::layers {
 namespace {
@@ -26,7 +28,12 @@ class FixedCast final : public quantizers::Function {
   [[nodiscard]] float apply(float x, std::size_t channel) const override {
     return fixed::to_float(code(x, channel), type_.frac_bits());
   }
-  [[nodiscard]] Int code(float x, std::size_t) const override { return fixed::from_double(x, type_); }
+  /// Where a function has no value (NaN) the code is 0; where it has no end, the end of the type.
+  [[nodiscard]] Int code(float x, std::size_t) const override {
+    if (std::isnan(x)) return 0;
+    if (std::isinf(x)) return x < 0.0F ? fixed::min_code(type_) : fixed::max_code(type_);
+    return fixed::from_double(x, type_);
+  }
   [[nodiscard]] std::optional<quantizers::OutputSet> outputs() const override {
     return quantizers::OutputSet{
         Scale(fixed::pow2(-type_.frac_bits())), {fixed::min_code(type_), fixed::max_code(type_), 0}, type_};
@@ -56,6 +63,10 @@ std::size_t channels_of(const exact::Value& value) {
 std::size_t function_channels(const exact::Value& value, const std::vector<Step>& steps,
                               const quantizers::Function& function) {
   if (function.channels() > channels_of(value)) return function.channels();
+  for (const auto& step : steps)
+    if (const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&step);
+        f != nullptr && (*f)->channels() > channels_of(value))
+      return (*f)->channels();
   bool per_channel = !value.scale.per_tensor() || function.channels() != 1;
   if (auto set = function.outputs()) per_channel = per_channel || !set->scale.per_tensor();
   for (const auto& step : steps) {
@@ -191,17 +202,23 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
       }
     }
     const ScaledFloat real(x.scale.at(c));
-    const auto f = [&](Int code) { return function.code(run_steps(symbol.pending, real(code), c), e); };
-    auto pieces = fixed::pieces_of(f, range.lo, range.hi, turning_codes(symbol.pending, function, real, e, range));
-    pieces_total += pieces.values.size();
-    if (pieces_total > kMaxPieces)
+    const auto f = [&](Int code) { return function.code(run_steps(symbol.pending, real(code), e), e); };
+    const std::size_t most = chosen ? std::min(policy_.most_steps(node), kMaxPieces) : kMaxPieces;
+    auto pieces = pieces_total >= most
+                      ? std::nullopt
+                      : fixed::pieces_of(f, range.lo, range.hi, turning_codes(symbol.pending, function, real, e, range),
+                                         most - pieces_total);
+    if (!pieces && set->type && function.channels() == 1)
+      return straight_lines(node, symbol, *set->type, count, chosen);
+    if (!pieces)
       return ctx_.fail(
           Kind::LoweringUnsupported, node.origin,
           fmt::format("the step function has more than {} steps; give the layer a narrower result type", kMaxPieces));
-    if (const auto equal = fixed::find_shift_round(pieces, range))
+    pieces_total += pieces->values.size();
+    if (const auto equal = fixed::find_shift_round(*pieces, range))
       functions.emplace_back(*equal);
     else
-      functions.emplace_back(std::move(pieces));
+      functions.emplace_back(std::move(*pieces));
   }
   if (std::all_of(functions.begin(), functions.end(), [&](const auto& f) { return f == functions[0]; }))
     functions.resize(1);
@@ -236,6 +253,34 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
   WEFT_TRY(const auto own, add(node.name + "_own", std::move(step), Scale(), node.origin));
   WEFT_TRY(const auto grid, add(node.name + "_grid", std::move(factors), Scale(out_scale), node.origin, shape));
   WEFT_TRY(out.value, add(node.name, exact::Mul{own, grid}, std::move(out_scale), node.origin));
+  return out;
+}
+
+/// Too many steps: the float32 chain and then the cast as straight lines.
+Result<Symbol> Recipe::straight_lines(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type,
+                                      std::size_t count, bool chosen) {
+  const exact::Value& x = value(symbol.value);
+  if (type.overflow != fixed::Overflow::Sat && type.overflow != fixed::Overflow::SatSym)
+    return ctx_.fail(Kind::LoweringUnsupported, node.origin,
+                     fmt::format("a function of {} steps into {}, which wraps; use SAT or a narrower type",
+                                 value(symbol.value).name, fixed::to_string(type)));
+  std::vector<CodeFunction> functions;
+  const FixedCast cast(type);
+  for (std::size_t e = 0; e < count; ++e) {
+    const ScaledFloat real(x.scale.at(e % channels_of(x)));
+    const fixed::Range range = channel_range(x, e, count);
+    functions.push_back({[&symbol, real, e, up = type.frac_bits()](Int code) {
+                           return std::ldexp(static_cast<double>(run_steps(symbol.pending, real(code), e)), up);
+                         },
+                         range, turning_codes(symbol.pending, cast, real, e, range)});
+  }
+  Symbol out;
+  out.layer = node.name;
+  WEFT_TRY(const auto lines, add_segments(*this, node.origin, node.name, symbol.value, functions, type, chosen));
+  out.value = lines.value;
+  weaken(node, Word::Quantized,
+         fmt::format("{} as {} by {}", chosen ? "function" : "quantizer", fixed::to_string(type), lines.report.text()));
+  fold(symbol.layer, node.name);
   return out;
 }
 
@@ -275,11 +320,41 @@ Result<Symbol> Recipe::relu_alone(const nn::Node& node, const Symbol& symbol) {
   return positive;
 }
 
+/// Functions that have no finite value at some reachable code, or are known up to some |x| only.
+Result<void> Recipe::check_domain(const nn::Node& node, const Symbol& symbol, const std::string& family,
+                                  const quantizers::Function& function) {
+  const exact::Value& x = value(symbol.value);
+  const std::size_t channels = channels_of(x);
+  bool finite = true;
+  double largest = 0.0;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const ScaledFloat real(x.scale.at(c));
+    const fixed::Range range = channel_range(x, c, channels);
+    for (const Int code : {range.lo, std::clamp<Int>(0, range.lo, range.hi), range.hi}) {
+      const float v = run_steps(symbol.pending, real(code), c);
+      if (!std::isfinite(v)) continue;
+      largest = std::max(largest, static_cast<double>(std::fabs(v)));
+      finite = finite && std::isfinite(function.apply(v, c));
+    }
+  }
+  if ((family == "sin" || family == "cos" || family == "tan") && largest > quantizers::kMostPeriodic)
+    return ctx_.fail(Kind::LoweringUnsupported, node.origin,
+                     fmt::format("`{}` of numbers up to {:g} is supported up to {:g}; give the layer in front a "
+                                 "narrower result type",
+                                 family, largest, quantizers::kMostPeriodic));
+  if (!finite)
+    weaken(node, Word::Quantized,
+           fmt::format("`{}` has no finite value at some reachable inputs; 0, or the end of the type, stands for it",
+                       family));
+  return {};
+}
+
 Result<Symbol> Recipe::apply(const nn::Node& node, Symbol symbol, const quantizers::Spec& spec) {
   WEFT_TRY(auto function, quantizers::make(spec, node.origin, ctx_));
   const auto* family = quantizers::find_family(spec.family);
   if (family != nullptr && family->is_quantizer) return requant(node, symbol, *function, false);
   if (spec.family == "linear") return symbol;
+  WEFT_TRY_VOID(check_domain(node, symbol, spec.family, *function));
   auto down = function->with_kernels_moved(-quantizers::kKernelUlps);
   if (down && !symbol.moved) symbol.moved = MovedSteps{{symbol.pending, symbol.pending}, node.name, false};
   if (symbol.moved) {
@@ -288,8 +363,16 @@ Result<Symbol> Recipe::apply(const nn::Node& node, Symbol symbol, const quantize
     symbol.moved->steps[0].emplace_back(down ? std::move(down) : function);
     symbol.moved->steps[1].emplace_back(up ? std::move(up) : function);
   }
+  const bool per_element = function->channels() > channels_of(value(symbol.value));
   symbol.pending.emplace_back(std::move(function));
-  return symbol;
+  if (!per_element) return symbol;
+  // Only requantizations know of functions per element: the numbers are fixed as codes here.
+  symbol.layer = node.name;
+  WEFT_TRY(const auto fixed_codes, codes(node, symbol, false));
+  Symbol out;
+  out.value = fixed_codes.value;
+  out.layer = node.name;
+  return out;
 }
 
 Result<Symbol> Recipe::cast(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type,

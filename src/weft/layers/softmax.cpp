@@ -1,106 +1,228 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax over the last axis. At the end of a network it is left to the host by default (the outputs are the logits:
-// same class, nothing lost, no hardware); `softmax=table` composes it of exact primitives:
-//   d = max(x) - x            in steps of 2^-8, clipped below 16 (exp(-16) is far below the output's last place)
-//   e = exp(-d)               in units of 2^-16
-//   r = 1 / sum(e)            the sum in units of 2^-10, the reciprocal in units of 2^-16
-//   y = e * r                 rounded to the result type (default ufixed<16,0>)
+// Softmax and LogSoftmax over any axes. At the end of a network they are left to the host by default (the outputs are
+// the logits: same class, nothing lost, no hardware); else they are composed of exact primitives:
+//   d = max(x) - x            exact, on the grid of x
+//   e = exp(-d)               as fine as the result needs: the errors of all n terms stay below its last place
+//   s = sum(e)                exact, at least 1
+//   softmax:     y = e * (1 / s)
+//   log-softmax: y = -d - ln(s)
+// rounded once to the result type. exp, 1 / s and ln are exact steps or straight lines (wide_function.h).
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "weft/fixed/quantize.h"
 #include "weft/layers/float_run.h"
 #include "weft/layers/layer_rows.h"
-#include "weft/layers/recipe.h"
+#include "weft/layers/rows.h"
+#include "weft/layers/scaled_float.h"
+#include "weft/layers/wide_function.h"
 
 namespace weft::layers {
 namespace {
 
-constexpr int kDistanceFrac = 8;
-constexpr int kDistanceInteger = 4;
-constexpr int kExpFrac = 16;
-constexpr int kSumFrac = 10;
-constexpr int kReciprocalFrac = 16;
+/// Fraction bits of the exponentials beyond which nothing is gained.
+constexpr int kMostExpFrac = 30;
+constexpr int kGuardBits = 2;
 
 Result<Shape> shape(const nn::Graph& graph, const nn::Node& node, Context& ctx) {
   const Shape& s = graph.at(node.inputs[0]).shape;
-  const auto axis = get_int(node.attributes, "axis", -1);
-  const auto rank = static_cast<std::int64_t>(s.size());
-  if (s.empty() || (axis != -1 && axis != rank - 1))
-    return ctx.fail(
-        Kind::AttributeUnsupported, node.origin,
-        fmt::format("softmax along axis {} of {}; only the last axis is supported", axis, weft::to_string(s)));
+  WEFT_TRY(const auto axes, axes_of(node, s, ctx));
+  WEFT_TRY(const auto map, row_map(node, s, axes, 1, ctx));
   return s;
 }
 
-Result<void> evaluate(const nn::Node& node, FloatRun& run, Context&) {
-  run.output(node) = run.input(node, 0);
-  softmax_rows(run.output(node), static_cast<std::size_t>(run.graph().at(node.inputs[0]).shape.back()));
+Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
+  const Shape& s = run.graph().at(node.inputs[0]).shape;
+  WEFT_TRY(const auto axes, axes_of(node, s, ctx));
+  WEFT_TRY(const auto map, row_map(node, s, axes, 1, ctx));
+  const auto& x = run.input(node, 0);
+  auto& y = run.output(node);
+  const auto size = map.to_rows.size();
+  const auto n = static_cast<std::size_t>(map.n);
+  const bool logarithm = node.op == "LogSoftmax";
+  std::vector<float> row(n);
+  for (std::size_t base = 0; base < y.size(); base += size) {
+    for (std::size_t at = 0; at < size; at += n) {
+      for (std::size_t i = 0; i < n; ++i) row[i] = x[base + static_cast<std::size_t>(map.to_rows[at + i])];
+      if (logarithm) {
+        const float largest = *std::max_element(row.begin(), row.end());
+        float sum = 0.0F;
+        for (const float v : row) sum += std::exp(v - largest);
+        const float log_sum = std::log(sum);
+        for (float& v : row) v = v - largest - log_sum;
+      } else {
+        softmax_rows(row, n);
+      }
+      for (std::size_t i = 0; i < n; ++i) y[base + static_cast<std::size_t>(map.to_rows[at + i])] = row[i];
+    }
+  }
   return {};
 }
 
-Result<exact::ValueId> tabulate(Recipe& recipe, const nn::Node& node, const std::string& name, exact::ValueId x,
-                                double (*f)(double), int frac) {
-  const exact::Value& v = recipe.value(x);
-  const double unit = fixed::to_double(v.scale.at(0));
-  const fixed::Range range = channel_range(v, 0, 1);
-  const auto code = [&](Int c) {
-    return static_cast<Int>(std::nearbyint(std::ldexp(f(unit * static_cast<double>(c)), frac)));
-  };
-  fixed::Pieces pieces = fixed::pieces_of(code, range.lo, range.hi, {});
-  return recipe.add(node.name + name, exact::Requant{x, {std::move(pieces)}, false}, Scale(fixed::pow2(-frac)),
-                    node.origin);
+int log2_ceil(std::int64_t n) { return fixed::width_bits(0, n - 1, false); }
+
+fixed::FixedType unsigned_type(int frac_bits, int integer_bits) {
+  return {frac_bits + integer_bits, integer_bits, false};
 }
 
-Result<exact::ValueId> to_type(Recipe& recipe, const nn::Node& node, const std::string& name, exact::ValueId x,
-                               const fixed::FixedType& type) {
-  Symbol in;
-  in.value = x;
-  in.layer = node.name;
-  const int frac_bits = type.frac_bits();
-  const auto log2 = fixed::log2_exact(recipe.value(x).scale.at(0));
-  WEFT_CHECK(log2.has_value(), "softmax intermediates have power-of-two scales");
-  const fixed::Range range = channel_range(recipe.value(x), 0, 1);
-  fixed::ShiftRound f{-*log2 - frac_bits,    type.rounding,   fixed::Overflow::Sat, fixed::min_code(type),
-                      fixed::max_code(type), type.width_bits, type.is_signed,       0};
-  return recipe.add(node.name + name, exact::Requant{x, {fixed::restrict(f, range)}, false},
-                    Scale(fixed::pow2(-frac_bits)), node.origin);
-}
+/// Everything up to the sum, in rows.
+struct Parts {
+  exact::ValueId distance, exponential, sum;
+  int exp_frac = 0;
+  double error = 0.0;  ///< of the sum, and so of each term in it, relative to 1
+  std::string notes;
+};
 
-Result<void> lower_table(const nn::Node& node, Recipe& recipe, Context& ctx) {
-  WEFT_TRY(const auto x, recipe.codes(node, Symbol(recipe.input(node)), false));
-  const Scale scale = recipe.value(x.value).scale;
-  if (!scale.per_tensor() || !fixed::log2_exact(scale.at(0)))
-    return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                    "softmax in hardware needs logits with one power-of-two scale; give the layer in front a result "
-                    "type, or leave the softmax to the host");
+Result<Parts> parts_of(const nn::Node& node, Recipe& recipe, exact::ValueId rows, const RowMap& map, int result_frac) {
+  Parts p;
+  const Scale scale = recipe.value(rows).scale;
   WEFT_TRY(const auto largest,
-           recipe.add(node.name + "_max", exact::Reduce{exact::Reduce::Kind::Max, x.value}, scale, node.origin));
-  WEFT_TRY(const auto distance,
-           recipe.add(node.name + "_distance", exact::Sub{largest, x.value, 0, 0}, scale, node.origin));
-  const fixed::FixedType distance_type{kDistanceFrac + kDistanceInteger, kDistanceInteger, false};
-  WEFT_TRY(const auto d, to_type(recipe, node, "_d", distance, distance_type));
-  WEFT_TRY(const auto e, tabulate(recipe, node, "_exp", d, [](double v) { return std::exp(-v); }, kExpFrac));
-  WEFT_TRY(const auto sum, recipe.add(node.name + "_sum", exact::Reduce{exact::Reduce::Kind::Sum, e},
-                                      Scale(fixed::pow2(-kExpFrac)), node.origin));
-  const fixed::Range sum_range = channel_range(recipe.value(sum), 0, 1);
-  const int sum_integer = std::max(fixed::width_bits(sum_range) - kExpFrac, 1);
-  WEFT_TRY(const auto s,
-           to_type(recipe, node, "_s", sum, fixed::FixedType{kSumFrac + sum_integer, sum_integer, false}));
-  // One of the exponentials is 1, so the sum is at least 1 although its range does not say so.
-  WEFT_TRY(const auto r,
-           tabulate(recipe, node, "_reciprocal", s, [](double v) { return 1.0 / std::max(v, 1.0); }, kReciprocalFrac));
-  WEFT_TRY(const auto product, recipe.add(node.name + "_product", exact::Mul{e, r},
-                                          Scale(fixed::pow2(-kExpFrac - kReciprocalFrac)), node.origin));
-  const auto type = recipe.policy().result(node).value_or(fixed::FixedType{16, 0, false});
+           recipe.add(node.name + "_max", exact::Reduce{exact::Reduce::Kind::Max, rows}, scale, node.origin));
+  WEFT_TRY(const auto difference,
+           recipe.add(node.name + "_difference", exact::Sub{largest, rows, 0, 0}, scale, node.origin));
+  const fixed::Range in = channel_range(recipe.value(rows), 0, 1);
+  WEFT_TRY(p.distance, add_clip(recipe, node, node.name + "_distance", difference, 0, in.hi - in.lo));
+  if (const auto type = recipe.policy().intermediate(node, "distance")) {
+    if (fixed::log2_exact(scale.at(0))) {
+      WEFT_TRY(p.distance, add_cast(recipe, node, node.name + "_d", p.distance, *type));
+      p.notes += fmt::format("distances as {}, ", fixed::to_string(*type));
+    }
+  }
+  const auto chosen = recipe.policy().intermediate(node, "exp");
+  const int frac = std::clamp(result_frac + kGuardBits + log2_ceil(map.n), 1, kMostExpFrac);
+  const fixed::FixedType type = chosen.value_or(unsigned_type(frac, 1));
+  p.exp_frac = type.frac_bits();
+  const double unit = fixed::to_double(recipe.value(p.distance).scale.at(0));
+  const CodeFunction exponential{
+      [unit, up = p.exp_frac](Int d) { return std::ldexp(std::exp(-unit * static_cast<double>(d)), up); },
+      channel_range(recipe.value(p.distance), 0, 1),
+      {}};
+  WEFT_TRY(const auto e, add_function(recipe, node.origin, node.name + "_exp", p.distance, {exponential}, type));
+  p.exponential = e.value;
+  WEFT_TRY(const auto sum, recipe.add(node.name + "_total", exact::Reduce{exact::Reduce::Kind::Sum, e.value},
+                                      Scale(fixed::pow2(-p.exp_frac)), node.origin));
+  // The largest element's exponential is 1, so the sum is at least 1 although its range does not say so.
+  const Int one = p.exp_frac >= 0 ? Int{1} << p.exp_frac : Int{1};
+  WEFT_TRY(p.sum, add_clip(recipe, node, node.name + "_sum", sum, one,
+                           std::max<Int>(one, channel_range(recipe.value(sum), 0, 1).hi)));
+  p.error = static_cast<double>(map.n) * std::ldexp(e.report.worst_ulps, -p.exp_frac);
+  p.notes += fmt::format("exponentials as {} ({})", fixed::to_string(type), e.report.text());
+  return p;
+}
+
+Result<exact::ValueId> normalized(const nn::Node& node, Recipe& recipe, exact::ValueId rows, const RowMap& map,
+                                  const fixed::FixedType& type) {
+  WEFT_TRY(const Parts p, parts_of(node, recipe, rows, map, type.frac_bits()));
+  const auto chosen = recipe.policy().intermediate(node, "inverse");
+  const int frac = std::clamp(type.frac_bits() + kGuardBits + 1, 1, kMostExpFrac);
+  const fixed::FixedType inverse_type = chosen.value_or(unsigned_type(frac, 1));
+  const CodeFunction inverse{
+      [up = inverse_type.frac_bits() + p.exp_frac](Int s) { return std::ldexp(1.0 / static_cast<double>(s), up); },
+      channel_range(recipe.value(p.sum), 0, 1),
+      {}};
+  WEFT_TRY(const auto r, add_function(recipe, node.origin, node.name + "_inverse", p.sum, {inverse}, inverse_type));
+  WEFT_TRY(const auto product, recipe.add(node.name + "_product", exact::Mul{p.exponential, r.value},
+                                          Scale(fixed::pow2(-p.exp_frac - inverse_type.frac_bits())), node.origin));
+  WEFT_TRY(const auto out, add_cast(recipe, node, node.name + "_result", product, type));
+  const double ulps = 0.5 + std::ldexp(p.error * (1.0 + 1.0 / static_cast<double>(map.n)) +
+                                           std::ldexp(r.report.worst_ulps, -inverse_type.frac_bits()),
+                                       type.frac_bits());
+  recipe.weaken(node, Word::Quantized,
+                fmt::format("softmax of {} with {}, inverse of the sum as {} ({}), result as {}: within {:.2f} last "
+                            "places",
+                            map.n, p.notes, fixed::to_string(inverse_type), r.report.text(), fixed::to_string(type),
+                            std::ceil(ulps * 100.0) / 100.0));
+  return out;
+}
+
+Result<exact::ValueId> logarithm(const nn::Node& node, Recipe& recipe, exact::ValueId rows, const RowMap& map,
+                                 const fixed::FixedType& type) {
+  WEFT_TRY(const Parts p, parts_of(node, recipe, rows, map, type.frac_bits()));
+  const int frac = std::clamp(type.frac_bits() + kGuardBits + 1, 1, kMostExpFrac);
+  const int integer = std::max(1, log2_ceil(static_cast<std::int64_t>(std::ceil(std::log(map.n + 1.0))) + 1));
+  const fixed::FixedType log_type = unsigned_type(frac, integer);
+  const CodeFunction log{[frac, down = p.exp_frac](Int s) {
+                           return std::ldexp(std::log(std::ldexp(static_cast<double>(s), -down)), frac);
+                         },
+                         channel_range(recipe.value(p.sum), 0, 1),
+                         {}};
+  WEFT_TRY(const auto l, add_function(recipe, node.origin, node.name + "_log", p.sum, {log}, log_type));
+  exact::ValueId distance = p.distance;
+  double distance_error = 0.0;
+  const Rational unit = recipe.value(distance).scale.at(0);
+  if (!fixed::log2_exact(unit)) {
+    // Onto the grid of the logarithm.
+    const fixed::Range range = channel_range(recipe.value(distance), 0, 1);
+    const double up = std::ldexp(fixed::to_double(unit), frac);
+    const int bits = fixed::width_bits(0, static_cast<Int>(std::ceil(up * static_cast<double>(range.hi))) + 1, false);
+    const CodeFunction linear{[up](Int d) { return up * static_cast<double>(d); }, range, {}};
+    WEFT_TRY(const auto d, add_function(recipe, node.origin, node.name + "_d", distance, {linear},
+                                        fixed::FixedType{bits, bits - frac, false}));
+    distance = d.value;
+    distance_error = d.report.worst_ulps;
+  }
+  const int grid = *fixed::log2_exact(recipe.value(distance).scale.at(0));
+  const int finest = std::min(grid, -frac);
+  WEFT_TRY(const auto sum,
+           recipe.add(node.name + "_below", exact::Add{distance, l.value, grid - finest, -frac - finest},
+                      Scale(fixed::pow2(finest)), node.origin));
+  WEFT_TRY(const auto zero,
+           recipe.add(node.name + "_zero", exact::Constant{{0}}, Scale(fixed::pow2(finest)), node.origin, Shape{1}));
+  WEFT_TRY(const auto negated,
+           recipe.add(node.name + "_negated", exact::Sub{zero, sum, 0, 0}, Scale(fixed::pow2(finest)), node.origin));
+  WEFT_TRY(const auto out, add_cast(recipe, node, node.name + "_result", negated, type, true));
+  const double ulps =
+      0.5 + std::ldexp(p.error + std::ldexp(l.report.worst_ulps + distance_error, -frac), type.frac_bits());
+  recipe.weaken(node, Word::Quantized,
+                fmt::format("log-softmax of {} with {}, logarithm as {} ({}), result as {}: within {:.2f} last places",
+                            map.n, p.notes, fixed::to_string(log_type), l.report.text(), fixed::to_string(type),
+                            std::ceil(ulps * 100.0) / 100.0));
+  return out;
+}
+
+Result<void> lower_composed(const nn::Node& node, Recipe& recipe, Context& ctx) {
+  const Shape& s = recipe.source().at(node.inputs[0]).shape;
+  WEFT_TRY(const auto axes, axes_of(node, s, ctx));
+  WEFT_TRY(const auto map, row_map(node, s, axes, 1, ctx));
+  WEFT_TRY(const auto x, recipe.codes(node, Symbol(recipe.input(node)), false));
+  if (!recipe.value(x.value).scale.per_tensor())
+    return ctx.fail(Kind::LoweringUnsupported, node.origin,
+                    "softmax in hardware needs logits with one scale; give the layer in front a result type, or leave "
+                    "the softmax to the host");
+  WEFT_TRY(const auto rows, add_rows(recipe, node, x.value, map));
   Symbol out;
   out.layer = node.name;
-  WEFT_TRY(out.value, to_type(recipe, node, "", product, type));
-  recipe.weaken(node, Word::Quantized,
-                fmt::format("softmax by tables: distances in 2^-{}, exponentials in 2^-{}, sum in 2^-{}, result as {}",
-                            kDistanceFrac, kExpFrac, kSumFrac, fixed::to_string(type)));
+  exact::ValueId result;
+  if (node.op == "LogSoftmax") {
+    const fixed::Range range = channel_range(recipe.value(rows), 0, 1);
+    const double span = fixed::to_double(recipe.value(rows).scale.at(0)) * static_cast<double>(range.hi - range.lo);
+    const auto type = recipe.policy().result(node).value_or(
+        recipe.policy().default_result(node, -span - std::log(static_cast<double>(map.n)), 0.0));
+    WEFT_TRY(result, logarithm(node, recipe, rows, map, type));
+  } else {
+    const auto type = recipe.policy().result(node).value_or(fixed::FixedType{16, 0, false});
+    WEFT_TRY(result, normalized(node, recipe, rows, map, type));
+  }
+  WEFT_TRY(out.value, add_unrowed(recipe, node, node.name, result, map, s));
+  return recipe.set_output(node, std::move(out));
+}
+
+Result<void> lower_argmax(const nn::Node& node, Recipe& recipe, Context& ctx) {
+  const Shape& s = recipe.source().at(node.inputs[0]).shape;
+  WEFT_TRY(const auto axes, axes_of(node, s, ctx));
+  WEFT_TRY(const auto map, row_map(node, s, axes, 1, ctx));
+  WEFT_TRY(auto x, recipe.codes(node, Symbol(recipe.input(node)), true));
+  if (!map.is_identity()) {
+    if (!recipe.value(x.value).scale.per_tensor())
+      return ctx.fail(Kind::LoweringUnsupported, node.origin,
+                      "argmax across axes needs one scale; give the layer in front a result type");
+    WEFT_TRY(x.value, add_rows(recipe, node, x.value, map));
+  }
+  Symbol out;
+  out.layer = node.name;
+  WEFT_TRY(out.value, recipe.add(node.name, exact::ArgMax{x.value, 1}, Scale(), node.origin));
+  recipe.weaken(node, Word::Exact, "replaced by the index of the largest logit");
   return recipe.set_output(node, std::move(out));
 }
 
@@ -116,18 +238,25 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
       recipe.set(node.outputs[0], recipe.input(node));
       recipe.graph().probes.push_back({.layer = node.name, .value = std::nullopt, .steps = {}, .folded_into = "host"});
       return {};
-    case TypePolicy::Softmax::ArgMax: {
-      WEFT_TRY(const auto x, recipe.codes(node, Symbol(recipe.input(node)), true));
-      Symbol out;
-      out.layer = node.name;
-      WEFT_TRY(out.value, recipe.add(node.name, exact::ArgMax{x.value, 1}, Scale(), node.origin));
-      recipe.weaken(node, Word::Exact, "replaced by the index of the largest logit");
-      return recipe.set_output(node, std::move(out));
-    }
+    case TypePolicy::Softmax::ArgMax:
+      return lower_argmax(node, recipe, ctx);
     case TypePolicy::Softmax::Table:
-      return lower_table(node, recipe, ctx);
+      return lower_composed(node, recipe, ctx);
   }
   return {};
+}
+
+Layer row(std::string_view op, std::string_view summary) {
+  return {.op = op,
+          .summary = summary,
+          .attributes = {"axes", "axis"},
+          .required_parameters = {},
+          .optional_parameters = {},
+          .functions = {},
+          .infer_shape = shape,
+          .evaluate = evaluate,
+          .lower = lower,
+          .macs = no_macs};
 }
 
 }  // namespace
@@ -142,17 +271,9 @@ void softmax_rows(std::vector<float>& data, std::size_t n) {
   }
 }
 
+Layer log_softmax_layer() { return row("LogSoftmax", "logarithm of softmax over any axes"); }
 Layer softmax_layer() {
-  return {.op = "Softmax",
-          .summary = "softmax over the last axis: left to the host at the end of a network, or tables, or argmax",
-          .attributes = {"axis"},
-          .required_parameters = {},
-          .optional_parameters = {},
-          .functions = {},
-          .infer_shape = shape,
-          .evaluate = evaluate,
-          .lower = lower,
-          .macs = no_macs};
+  return row("Softmax", "softmax over any axes: left to the host at the end of a network, or composed, or argmax");
 }
 
 }  // namespace weft::layers

@@ -56,6 +56,9 @@ constexpr std::array kBlockKeys = {"Precision",
                                    "Missing",
                                    "Skip",
                                    "Softmax",
+                                   "Steps",
+                                   "Table",
+                                   "TableMode",
                                    "TableSize",
                                    "TableRangePower2",
                                    "Trace",
@@ -110,7 +113,11 @@ constexpr std::array kRoles = {"default",
                                "gate_input",
                                "gate",
                                "state",
-                               "cell"};
+                               "cell",
+                               "distance",
+                               "exp",
+                               "inverse",
+                               "normalized"};
 constexpr std::array kTopKeys = {"Model",       "LayerType",         "LayerName", "HLSConfig",  "Part",
                                  "XilinxPart",  "ClockPeriod",       "IOType",    "Backend",    "OutputDir",
                                  "ProjectName", "KerasJson",         "KerasH5",   "KerasModel", "OnnxModel",
@@ -151,13 +158,13 @@ struct Parser {
       if (auto spec = type(value, where)) block.precision["default"] = *spec;
     } else if (k.rfind("precision.", 0) == 0) {
       role(block, k.substr(10), value, where);
-    } else if (k == "reusefactor") {
+    } else if (k == "reusefactor" || k == "steps") {
       char* end = nullptr;
       const long long n = std::strtoll(value.c_str(), &end, 10);
       if (value.empty() || *end != '\0' || n < 1 || n > (1LL << 30))
         fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is no positive integer", where, value));
       else
-        block.reuse_factor = n;
+        (k == "steps" ? block.steps : block.reuse_factor) = n;
     } else if (k == "strategy") {
       const std::string v = lowered(value);
       constexpr std::array known = {"latency", "resource", "resourceunrolled", "unrolled", "distributedarithmetic",
@@ -167,6 +174,14 @@ struct Parser {
              fmt::format("{}: `{}` is none of Latency, Resource, Unrolled, distributed_arithmetic", where, value));
       else
         block.strategy = v;
+    } else if (k == "table") {
+      block.table = value;
+    } else if (k == "tablemode") {
+      const std::string v = lowered(value);
+      if (v != "linear" && v != "nearest" && v != "floor")
+        fail(Kind::ConfigInvalid, fmt::format("{}: `{}` is none of linear, nearest, floor", where, value));
+      else
+        block.table_mode = v;
     } else if (k == "implementation" || k == "softmax") {
       softmax(block, value, where);
       const std::string v = lowered(value);
@@ -388,6 +403,18 @@ std::optional<fixed::TypeSpec> LayerSettings::type(const nn::Node& node, const s
     if (it == block.precision.end() || it->second.form == fixed::TypeSpec::Form::Auto) return std::nullopt;
     return it->second;
   });
+}
+
+std::optional<std::int64_t> LayerSettings::steps(const nn::Node& node) const {
+  return resolve(*config, node, [](const BlockConfig& block) { return block.steps; });
+}
+
+std::optional<std::string> LayerSettings::table(const nn::Node& node) const {
+  return resolve(*config, node, [](const BlockConfig& block) { return block.table; });
+}
+
+std::string LayerSettings::table_mode(const nn::Node& node) const {
+  return resolve(*config, node, [](const BlockConfig& block) { return block.table_mode; }).value_or("linear");
 }
 
 std::optional<std::string> LayerSettings::softmax(const nn::Node& node) const {

@@ -16,7 +16,8 @@ namespace weft::lower {
 /// One block of a configuration. Empty entries fall through: LayerName, then LayerType, then Model.
 struct BlockConfig {
   /// By role: "default", "weight", "bias", "result", "accum", of recurrent layers "recurrent_weight",
-  /// "recurrent_bias", "gate_input", "gate", "state", "cell". hls4ml's others matter with --compat hls4ml only.
+  /// "recurrent_bias", "gate_input", "gate", "state", "cell", of softmax and normalizations "distance", "exp",
+  /// "inverse", "normalized". hls4ml's others matter with --compat hls4ml only.
   std::map<std::string, fixed::TypeSpec> precision;
   std::optional<std::int64_t> reuse_factor;
   std::optional<std::string> strategy;
@@ -24,6 +25,11 @@ struct BlockConfig {
   std::optional<double> missing;
   /// "remove", "table" or "argmax".
   std::optional<std::string> softmax;
+  /// Steps up to which a function stays exact; beyond, it becomes straight lines.
+  std::optional<std::int64_t> steps;
+  /// File of points (x, y) that replaces the layer's activation; "linear", "nearest" or "floor" between them.
+  std::optional<std::string> table;
+  std::optional<std::string> table_mode;
   // With --compat hls4ml only.
   /// Of a softmax: "stable", "latency", "legacy" or "argmax".
   std::optional<std::string> implementation;
@@ -63,6 +69,10 @@ struct LayerSettings {
   [[nodiscard]] std::optional<std::string> softmax(const nn::Node& node) const;
   [[nodiscard]] std::optional<double> missing(const nn::Node& node) const;
   [[nodiscard]] std::int64_t reuse_factor(const nn::Node& node) const;
+  [[nodiscard]] std::optional<std::int64_t> steps(const nn::Node& node) const;
+  /// Of this layer by its name or type only.
+  [[nodiscard]] std::optional<std::string> table(const nn::Node& node) const;
+  [[nodiscard]] std::string table_mode(const nn::Node& node) const;
 };
 
 }  // namespace weft::lower

@@ -51,6 +51,26 @@ TEST(Config, UnknownKeysAreErrorsWithAGuess) {
   }
 }
 
+TEST(Config, FunctionsHaveBoundsAndTables) {
+  diag::Engine engine;
+  Context ctx{engine};
+  const auto config = parse_config(
+      "LayerType: {Activation: {Steps: 100}}\nLayerName: {act: {Table: f.npy, TableMode: Nearest, Precision: {exp: "
+      "'ufixed<12,1>'}}}",
+      "c.yaml", ctx);
+  ASSERT_TRUE(config.ok());
+  nn::Node node;
+  node.name = "act";
+  node.op = "Activation";
+  const LayerSettings settings{&*config};
+  EXPECT_EQ(settings.steps(node), 100);
+  EXPECT_EQ(settings.table(node), "f.npy");
+  EXPECT_EQ(settings.table_mode(node), "nearest");
+  EXPECT_EQ(config->layer_name.at("act").precision.at("exp").fixed.width_bits, 12);
+  for (const char* yaml : {"LayerName: {act: {Steps: 0}}", "LayerName: {act: {TableMode: cubic}}"})
+    EXPECT_FALSE(parse_config(yaml, "c.yaml", ctx).ok()) << yaml;
+}
+
 TEST(Config, BrokenValuesAreErrors) {
   for (const char* yaml : {"Model: [1, 2]", "Model: {Precision: 'fixed<x>'}", "Model: {ReuseFactor: 0}",
                            "Model: {Strategy: Fastest}", "{", "a: [[[[", "LayerName: {fc: {Skip: maybe}}"}) {

@@ -91,6 +91,11 @@ std::optional<fixed::FixedType> Policy::accumulator(const nn::Node& node) const 
   return std::nullopt;
 }
 
+std::size_t Policy::most_steps(const nn::Node& node) const {
+  if (const auto steps = settings_.steps(node)) return static_cast<std::size_t>(*steps);
+  return TypePolicy::most_steps(node);
+}
+
 layers::TypePolicy::Softmax Policy::softmax(const nn::Node& node, bool is_final) const {
   const auto said = settings_.softmax(node);
   if (said == "table") return Softmax::Table;

@@ -32,6 +32,7 @@ class Policy final : public layers::TypePolicy {
                                                              const std::string& role) const override;
   [[nodiscard]] fixed::FixedType default_intermediate(const nn::Node& node, const std::string& role, double lo,
                                                       double hi) const override;
+  [[nodiscard]] std::size_t most_steps(const nn::Node& node) const override;
   [[nodiscard]] Softmax softmax(const nn::Node& node, bool is_final) const override;
 
  private:

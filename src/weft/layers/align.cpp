@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/layers/align.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace weft::layers {
+namespace {
+
+constexpr int kMostBits = 62;
+
+Rational gcd(const Rational& a, const Rational& b) {
+  namespace mp = boost::multiprecision;
+  const mp::cpp_int denominator = mp::lcm(mp::denominator(a), mp::denominator(b));
+  const mp::cpp_int x = mp::numerator(a) * (denominator / mp::denominator(a));
+  const mp::cpp_int y = mp::numerator(b) * (denominator / mp::denominator(b));
+  return Rational(mp::gcd(x, y), denominator);
+}
+
+int widest(const exact::Value& value) {
+  int bits = 0;
+  for (const auto& r : value.ranges) bits = std::max(bits, fixed::width_bits(r));
+  return bits;
+}
+
+/// Whole factors per channel that bring the scales to `common`; nullopt where the products would be too wide.
+std::optional<std::vector<Int>> factors_to(const exact::Value& value, const Scale& common) {
+  std::vector<Int> out;
+  const std::size_t count = std::max(value.scale.factors.size(), common.factors.size());
+  const int bits = widest(value);
+  for (std::size_t c = 0; c < count; ++c) {
+    const Rational ratio = value.scale.at(c) / common.at(c);
+    const auto whole = boost::multiprecision::numerator(ratio);
+    if (boost::multiprecision::denominator(ratio) != 1 ||
+        static_cast<int>(boost::multiprecision::msb(whole)) + 1 + bits > kMostBits)
+      return std::nullopt;
+    out.push_back(*fixed::to_int(whole));
+  }
+  return out;
+}
+
+/// The common grid: one for all channels where that fits, else one for each.
+std::optional<Scale> common_scale(const Recipe& recipe, const std::vector<exact::ValueId>& values) {
+  std::size_t channels = 1;
+  for (const auto id : values) channels = std::max(channels, recipe.value(id).scale.factors.size());
+  std::vector<Rational> each;
+  for (std::size_t c = 0; c < channels; ++c) {
+    Rational g = recipe.value(values[0]).scale.at(c);
+    for (const auto id : values) g = gcd(g, recipe.value(id).scale.at(c));
+    each.push_back(g);
+  }
+  Rational all = each[0];
+  for (const auto& g : each) all = gcd(all, g);
+  const auto fits = [&](const Scale& scale) {
+    return std::all_of(values.begin(), values.end(),
+                       [&](auto id) { return factors_to(recipe.value(id), scale).has_value(); });
+  };
+  if (fits(Scale(all))) return Scale(all);
+  if (channels > 1 && fits(Scale(each))) return Scale(each);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<Aligned> align(const nn::Node& node, Recipe& recipe, std::vector<exact::ValueId> values, Context&) {
+  Aligned out;
+  auto scale = common_scale(recipe, values);
+  if (!scale) {
+    double lo = 0.0;
+    double hi = 0.0;
+    for (const auto id : values) {
+      const auto& v = recipe.value(id);
+      for (std::size_t i = 0; i < v.ranges.size(); ++i) {
+        const double unit = fixed::to_double(v.scale.at(i % v.scale.factors.size()));
+        lo = std::min(lo, unit * static_cast<double>(v.ranges[i].lo));
+        hi = std::max(hi, unit * static_cast<double>(v.ranges[i].hi));
+      }
+    }
+    const auto type = recipe.policy().default_result(node, lo, hi);
+    for (auto& id : values) {
+      Symbol symbol;
+      symbol.value = id;
+      symbol.layer = node.name;
+      WEFT_TRY(const Symbol typed, recipe.cast(node, symbol, type));
+      id = typed.value;
+    }
+    recipe.weaken(
+        node, Word::Quantized,
+        fmt::format("inputs whose scales have no small common divisor are rounded to {}", fixed::to_string(type)));
+    scale = common_scale(recipe, values);
+    WEFT_CHECK(scale.has_value(), "casts to one type have one grid");
+  }
+  out.scale = *scale;
+  for (const auto id : values) {
+    const auto factors = factors_to(recipe.value(id), out.scale);
+    exact::ValueId same = id;
+    const bool none = std::all_of(factors->begin(), factors->end(), [](Int f) { return f == 1; });
+    const auto power = fixed::log2_exact(fixed::rational_from_int((*factors)[0]));
+    if (!none && factors->size() == 1 && power) {
+      WEFT_TRY(const auto zero,
+               recipe.add(node.name + "_zero", exact::Constant{{0}}, out.scale, node.origin, Shape{1}));
+      WEFT_TRY(same, recipe.add(node.name + "_aligned", exact::Add{id, zero, *power, 0}, out.scale, node.origin));
+    } else if (!none) {
+      WEFT_TRY(const auto constant, recipe.add(node.name + "_factor", exact::Constant{{*factors}}, Scale(), node.origin,
+                                               Shape{static_cast<std::int64_t>(factors->size())}));
+      WEFT_TRY(same, recipe.add(node.name + "_aligned", exact::Mul{id, constant}, out.scale, node.origin));
+    } else if (recipe.value(id).scale.factors.size() != out.scale.factors.size()) {
+      const Shape shape = recipe.value(id).shape;
+      WEFT_TRY(same, recipe.add(node.name + "_aligned", exact::Reshape{id}, out.scale, node.origin, shape));
+    }
+    out.values.push_back(same);
+  }
+  return out;
+}
+
+}  // namespace weft::layers
