@@ -63,9 +63,7 @@ Result<Values> softplus(Call& call);
 Result<Values> softsign(Call& call);
 Result<Values> hard_sigmoid(Call& call);
 Result<Values> gelu(Call& call);
-Result<Values> swish(Call& call);
 Result<Values> thresholded_relu(Call& call);
-Result<Values> prelu(Call& call);
 Result<Values> max(Call& call);
 Result<Values> min(Call& call);
 Result<Values> relu(Call& call);
@@ -74,6 +72,13 @@ Result<Values> sigmoid(Call& call);
 Result<Values> tanh(Call& call);
 Result<Values> sign(Call& call);
 Result<Values> clip(Call& call);
+// ops_unary.cpp
+Result<Values> unary_function(Call& call);
+Result<Values> celu(Call& call);
+Result<Values> hard_swish(Call& call);
+Result<Values> shrink(Call& call);
+Result<Values> swish(Call& call);
+Result<Values> prelu(Call& call);
 // ops_linear.cpp
 Result<Values> matmul(Call& call);
 Result<Values> gemm(Call& call);
@@ -83,6 +88,15 @@ Result<Values> batch_normalization_channels_last(Call& call);
 Result<Values> softmax(Call& call);
 Result<Values> argmax(Call& call);
 Result<Values> top_k(Call& call);
+// ops_statistics.cpp
+Result<Values> layer_normalization(Call& call);
+Result<Values> rms_normalization(Call& call);
+Result<Values> instance_normalization(Call& call);
+Result<Values> group_normalization(Call& call);
+Result<Values> lp_normalization(Call& call);
+Result<Values> mean_variance_normalization(Call& call);
+/// Softmax or LogSoftmax of the data along one ONNX axis.
+Result<Values> softmax_along(Call& call, std::int64_t axis, const std::string& layer);
 // ops_movement.cpp
 Result<Values> identity(Call& call);
 Result<Values> dropout(Call& call);

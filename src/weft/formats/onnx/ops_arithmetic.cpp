@@ -135,7 +135,6 @@ Result<Values> binary(Call& call, Binary op, const std::string& layer) {
   if (call.inputs[0].dynamic && call.inputs[1].dynamic) {
     WEFT_TRY(Dynamic a, call.dynamic_float(0));
     WEFT_TRY(Dynamic b, call.dynamic_float(1));
-    if (op == Binary::Pow) return call.fail(Kind::LayerUnsupported, "the exponent depends on the network's input");
     const auto to = tensor::broadcast(a.shape, b.shape);
     const auto batch = static_cast<std::size_t>(a.batch_axis);
     if (!to.ok || a.rank() != b.rank() || a.batch_axis != b.batch_axis || a.shape[batch] != b.shape[batch]) {
@@ -156,8 +155,10 @@ Result<Values> binary(Call& call, Binary op, const std::string& layer) {
   }
   const bool constant_first = call.inputs[1].dynamic.has_value();
   const std::size_t at = constant_first ? 1 : 0;
-  if (constant_first && op == Binary::Pow)
-    return call.fail(Kind::LayerUnsupported, "the exponent depends on the network's input");
+  if (constant_first && op == Binary::Pow &&
+      (call.inputs[0].constant->size() != 1 || !(as_floats(*call.inputs[0].constant).front() > 0.0F)))
+    return call.fail(Kind::LayerUnsupported,
+                     "the base of a power that depends on the input must be one positive number");
   WEFT_TRY(Dynamic x, call.dynamic_float(at));
   const Constant& c = *call.inputs[1 - at].constant;
   // More axes than the data: ones in front of it.

@@ -69,15 +69,10 @@ Result<Values> unary_constant(Call& call) {
     return map_constant(call, *in, [&](float x) { return static_cast<float>(function(static_cast<double>(x))); });
   };
   if (op == "Abs") return rounded([](double x) { return std::fabs(x); });
-  if (op == "Ceil") return rounded([](double x) { return std::ceil(x); });
   if (op == "Exp") return rounded([](double x) { return std::exp(x); });
-  if (op == "Floor") return rounded([](double x) { return std::floor(x); });
-  if (op == "Log") return rounded([](double x) { return std::log(x); });
   if (op == "Neg") return rounded([](double x) { return -x; });
-  if (op == "Reciprocal") return rounded([](double x) { return 1.0 / x; });
-  if (op == "Round") return rounded([](double x) { return std::nearbyint(x); });
-  WEFT_CHECK(op == "Sqrt", "operator without function");
-  return rounded([](double x) { return std::sqrt(x); });
+  WEFT_CHECK(op == "Reciprocal", "operator without function");
+  return rounded([](double x) { return 1.0 / x; });
 }
 
 namespace {
@@ -193,33 +188,11 @@ Result<Values> gelu(Call& call) {
   });
 }
 
-Result<Values> swish(Call& call) {
-  WEFT_TRY(const float alpha, call.get_float("alpha", 1.0F));
-  if (alpha != 1.0F) return call.fail(Kind::AttributeUnsupported, fmt::format("`alpha` is {}; 1 is supported", alpha));
-  return function(call, {"swish", {}}, [](float x) {
-    const auto wide = static_cast<double>(x);
-    return as_float(wide / (1.0 + std::exp(-wide)));
-  });
-}
-
 Result<Values> thresholded_relu(Call& call) {
   WEFT_TRY(const float alpha, call.get_float("alpha", 1.0F));
   quantizers::Spec spec{
       "relu", {{"max_value", std::string("none")}, {"negative_slope", 0.0}, {"threshold", static_cast<double>(alpha)}}};
   return function(call, std::move(spec), [alpha](float x) { return x > alpha ? x : 0.0F; });
-}
-
-Result<Values> prelu(Call& call) {
-  WEFT_TRY(const ConstantPtr slope, call.constant(1, "the slope"));
-  if (!slope->floating() || !is_uniform(*slope)) {
-    return call.fail(
-        Kind::AttributeUnsupported,
-        fmt::format("slopes of shape {} differ; one slope for all elements is supported", to_string(slope->shape)));
-  }
-  WEFT_TRY_VOID(call.require_finite(slope->floats, "the slope"));
-  const float alpha = slope->floats.front();
-  return function(call, {"leaky_relu", {{"alpha", static_cast<double>(alpha)}}},
-                  [alpha](float x) { return x >= 0 ? x : alpha * x; });
 }
 
 Result<Values> relu(Call& call) {

@@ -98,7 +98,7 @@ Result<Values> normalize(const Call& call, const BatchNorm& bn, const Dynamic& x
   return Values{Call::retarget(view.x, out)};
 }
 
-Result<Values> fold_softmax(const Call& call, const Constant& x, const Split& split) {
+Result<Values> fold_softmax(const Call& call, const Constant& x, const Split& split, bool logarithm) {
   if (!x.floating()) return call.fail(Kind::AttributeUnsupported, "softmax of integers is not supported");
   WEFT_TRY_VOID(call.spend_elements(x.shape));
   Constant out;
@@ -116,7 +116,13 @@ Result<Values> fold_softmax(const Call& call, const Constant& x, const Split& sp
       out.floats[i] = static_cast<float>(std::exp(static_cast<double>(x.floats[i] - largest)));
       sum += out.floats[i];
     }
-    for (std::size_t k = 0; k < split.along; ++k) out.floats[base + k * split.inner] /= sum;
+    for (std::size_t k = 0; k < split.along; ++k) {
+      const std::size_t i = base + k * split.inner;
+      if (logarithm)
+        out.floats[i] = static_cast<float>(static_cast<double>(x.floats[i] - largest) - std::log(double{sum}));
+      else
+        out.floats[i] /= sum;
+    }
   }
   return Values{std::move(out)};
 }
@@ -228,6 +234,7 @@ Result<Values> batch_normalization_channels_last(Call& call) {
 Result<Values> softmax(Call& call) {
   if (!call.has_input(0)) return call.fail(Kind::ModelMalformed, "the input is missing");
   const bool flattens = call.opset < 13;
+  const std::string layer = call.node.op_type;  // Softmax or LogSoftmax
   WEFT_TRY(const std::int64_t given, call.get_int("axis", flattens ? 1 : -1));
   const Shape& full = call.inputs[0].constant ? call.inputs[0].constant->shape : call.inputs[0].dynamic->shape;
   WEFT_TRY(const std::int64_t axis, call.axis(given, static_cast<std::int64_t>(full.size())));
@@ -237,7 +244,7 @@ Result<Values> softmax(Call& call) {
       split.along *= split.inner;
       split.inner = 1;
     }
-    return fold_softmax(call, *call.inputs[0].constant, split);
+    return fold_softmax(call, *call.inputs[0].constant, split, layer == "LogSoftmax");
   }
   WEFT_TRY(Dynamic x, call.dynamic_float(0));
   if (flattens && axis <= x.batch_axis) {
@@ -245,10 +252,11 @@ Result<Values> softmax(Call& call) {
                      fmt::format("before opset 13, softmax at axis {} runs over all samples of a batch", axis));
   }
   const auto add = [&](nn::TensorId in, const Shape& shape, bool main) {
-    return call.add({.op = "Softmax", .attributes = {{"axis", std::int64_t{-1}}}, .inputs = {in}, .shape = shape},
-                    main);
+    return call.add({.op = layer, .attributes = {{"axis", std::int64_t{-1}}}, .inputs = {in}, .shape = shape}, main);
   };
   if (!flattens) {
+    const bool nothing_behind = std::all_of(x.shape.begin() + axis + 1, x.shape.end(), [](auto e) { return e == 1; });
+    if (!nothing_behind && !(x.channels_last && axis == 1)) return softmax_along(call, axis, layer);
     WEFT_TRY(const Call::LastAxis view, call.with_last_axis(x, axis, "softmax"));
     WEFT_TRY(const nn::TensorId out, add(view.tensor, view.shape, true));
     return Values{Call::retarget(view.x, out)};
