@@ -104,17 +104,6 @@ void import_leaky_relu(LayerImport& in) {
   in.node.functions["activation"] = make_spec("leaky_relu", {{"alpha", in.config.number(key, 0.3)}});
 }
 
-void import_softmax(LayerImport& in) {
-  in.output = in.input();
-  const auto axes = in.config.find("axis") != nullptr ? in.config.integers("axis") : std::vector<std::int64_t>{-1};
-  const bool last =
-      axes.size() == 1 && (axes[0] == -1 || (in.input() && axes[0] == static_cast<std::int64_t>(in.input()->size())));
-  if (!last && (in.input() || axes.size() != 1)) {
-    in.config.fail(Kind::AttributeUnsupported, "`axis` is not the last one; put a Permute in front");
-  }
-  in.node.attributes["axis"] = std::int64_t{-1};
-}
-
 /// Keras 2 and 3 note "channels_first" only where the user asked for it.
 void check_channels_last(LayerImport& in) {
   const auto format = in.config.text("data_format", "channels_last");
@@ -287,7 +276,6 @@ std::vector<LayerRow> keras_rows() {
       plain_row("ReLU", "Activation", {"max_value", "negative_slope", "threshold"}, import_relu),
       plain_row("Rescaling", "Rescaling", {"scale", "offset"}, import_rescaling),
       plain_row("Reshape", "Reshape", {"target_shape"}, import_reshape),
-      plain_row("Softmax", "Softmax", {"axis"}, import_softmax),
       merge_row("Subtract", "Sub", 2),
       identity_row("ActivityRegularization", {"l1", "l2"}),
       identity_row("AlphaDropout", {"rate", "seed", "noise_shape"}),

@@ -163,6 +163,7 @@ const std::vector<LayerRow>& layer_rows() {
     auto more = qkeras_rows();
     std::move(more.begin(), more.end(), std::back_inserter(all));
     for (auto& row : hgq_rows()) all.push_back(std::move(row));
+    for (auto& row : function_rows()) all.push_back(std::move(row));
     for (auto& row : hgq_layer_rows()) all.push_back(std::move(row));
     for (auto& row : operation_rows()) all.push_back(std::move(row));
     for (auto& row : custom_rows()) all.push_back(std::move(row));

@@ -104,6 +104,7 @@ struct LayerRow {
 const std::vector<LayerRow>& layer_rows();
 const LayerRow* find_row(std::string_view class_name, std::string_view package);
 std::vector<LayerRow> keras_rows();
+std::vector<LayerRow> function_rows();
 std::vector<LayerRow> qkeras_rows();
 /// Of both: convolutions, pools and what else has spatial axes.
 std::vector<LayerRow> spatial_rows();

@@ -119,9 +119,13 @@ std::optional<Spec> checked(std::optional<Spec> spec, ConfigReader& config) {
 
 /// Keras' own activation names that stand for a family of the same meaning.
 std::optional<Spec> keras_function(const std::string& name, int keras_major) {
-  static constexpr std::string_view kSame[] = {"linear", "relu", "tanh",        "sigmoid", "softplus", "softsign",
-                                               "elu",    "selu", "exponential", "swish",   "silu",     "gelu"};
+  static constexpr std::string_view kSame[] = {
+      "celu",     "elu",         "exponential",    "gelu",    "hard_shrink", "linear",      "log_sigmoid",
+      "mish",     "relu",        "selu",           "sigmoid", "silu",        "soft_shrink", "softplus",
+      "softsign", "sparse_plus", "sparse_sigmoid", "swish",   "tanh",        "tanh_shrink"};
   if (contains(kSame, name)) return make_spec(name);
+  if (name == "hard_silu" || name == "hard_swish") return make_spec("hard_swish", {{"form", std::string("keras")}});
+  if (name == "hard_tanh") return make_spec("clip", {{"min", -1.0}, {"max", 1.0}});
   if (name == "relu6") return make_spec("relu", {{"max_value", 6.0}});
   // Keras 3 changed its hard sigmoid from clip(0.2 x + 0.5) to relu6(x + 3) / 6.
   if (name == "hard_sigmoid") return make_spec("keras_hard_sigmoid", {{"slope", keras_major < 3 ? 0.2 : 1.0 / 6.0}});

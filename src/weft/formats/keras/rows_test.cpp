@@ -102,11 +102,13 @@ TEST_F(RowsTest, Activations) {
     return node.functions.count("activation") != 0 ? node.functions.at("activation") : quantizers::Spec{node.op, {}};
   };
   for (const auto* name :
-       {"relu", "tanh", "sigmoid", "softplus", "softsign", "elu", "selu", "swish", "gelu", "binary_tanh"}) {
+       {"relu", "tanh", "sigmoid", "softplus", "softsign", "elu", "selu", "swish", "gelu", "binary_tanh", "mish",
+        "celu", "log_sigmoid", "hard_shrink", "soft_shrink", "tanh_shrink", "sparse_plus", "sparse_sigmoid"}) {
     EXPECT_EQ(family(name), make_spec(name));
   }
   EXPECT_EQ(family("linear").family, "Identity");
   EXPECT_EQ(family("softmax").family, "Softmax");
+  EXPECT_EQ(family("hard_silu", "3.1.0"), make_spec("hard_swish", {{"form", std::string("keras")}}));
   EXPECT_EQ(family("relu6"), make_spec("relu", {{"max_value", 6.0}}));
   EXPECT_EQ(family("hard_sigmoid"), make_spec("keras_hard_sigmoid"));
   EXPECT_EQ(family("hard_sigmoid", "3.1.0"), make_spec("keras_hard_sigmoid", {{"slope", 1.0 / 6.0}}));
@@ -134,8 +136,44 @@ TEST_F(RowsTest, ReluLayers) {
   EXPECT_EQ(import("LeakyReLU", R"("negative_slope": 0.5)", "4").functions.at("activation"),
             make_spec("leaky_relu", {{"alpha", 0.5}}));
   EXPECT_EQ(import("LeakyReLU", "", "4").functions.at("activation"), make_spec("leaky_relu", {{"alpha", 0.3}}));
-  EXPECT_EQ(import("Softmax", R"("axis": 2)", "3, 4").op, "Softmax");
-  EXPECT_THAT(refuse("Softmax", R"("axis": 1)", "3, 4"), HasSubstr("not the last one"));
+  EXPECT_EQ(import("ELU", R"("alpha": 0.5)", "4").functions.at("activation"), make_spec("elu", {{"alpha", 0.5}}));
+  EXPECT_EQ(import("ThresholdedReLU", R"("theta": 2.0)", "4").functions.at("activation"),
+            make_spec("relu", {{"threshold", 2.0}}));
+  EXPECT_EQ(get_int(import("Softmax", R"("axis": 2)", "3, 4").attributes, "axis", 7), -1);
+  EXPECT_EQ(get_int(import("Softmax", R"("axis": 1)", "3, 4").attributes, "axis", 7), 0);
+  EXPECT_EQ(ints(import("Softmax", R"("axis": [-1, -2])", "2, 3, 4"), "axes"), (Shape{1, 2}));
+  EXPECT_THAT(refuse("Softmax", R"("axis": 0)", "3, 4"), HasSubstr("the batch"));
+}
+
+TEST_F(RowsTest, PreluSlopes) {
+  const auto alpha = [](const nn::Node& node) {
+    return get_doubles(node.functions.at("activation").parameters, "alpha");
+  };
+  EXPECT_EQ(alpha(import("PReLU", R"("shared_axes": [1])", "2, 3", {{"alpha", {{1, 3}, {1, 2, 3}}}})),
+            (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(alpha(import("PReLU", R"("shared_axes": null)", "2, 3", {{"alpha", {{2, 3}, {1, 2, 3, 4, 5, 6}}}})),
+            (std::vector<double>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(alpha(import("PReLU", R"("shared_axes": [2])", "2, 3", {{"alpha", {{2, 1}, {1, 2}}}})),
+            (std::vector<double>{1, 1, 1, 2, 2, 2}));
+  EXPECT_THAT(refuse("PReLU", R"("shared_axes": [3])", "2, 3"), HasSubstr("no axis of the input"));
+}
+
+TEST_F(RowsTest, NormalizationsOfTheDataItself) {
+  const std::map<std::string, FloatTensor> pair = {{"gamma", {{4}, {1, 2, 3, 4}}}, {"beta", {{4}, {5, 6, 7, 8}}}};
+  auto node =
+      import("LayerNormalization", R"("axis": [2], "epsilon": 0.01, "center": true, "scale": true)", "3, 4", pair);
+  EXPECT_EQ(node.op, "LayerNorm");
+  EXPECT_EQ(ints(node, "axes"), Shape{1});
+  EXPECT_EQ(node.parameters.at("gamma").values, FloatTensor({1, 4}, {1, 2, 3, 4}));
+  node = import("GroupNormalization", R"("groups": 2, "axis": -1)", "3, 4", pair);
+  EXPECT_EQ(get_int(node.attributes, "groups", 0), 2);
+  EXPECT_EQ(ints(node, "axes"), (Shape{0, 1}));
+  EXPECT_THAT(refuse("GroupNormalization", R"("groups": 3)", "3, 4"), HasSubstr("do not divide"));
+  EXPECT_THAT(refuse("GroupNormalization", R"("groups": 1, "axis": 1)", "3, 4"), HasSubstr("not the last axis"));
+  node =
+      import("RMSNormalization", R"("axis": -1, "epsilon": 1e-6)", "3, 4", {{"scale", {{4}, {1, 2, 3, 4}}}}, "3.9.0");
+  EXPECT_EQ(get_string(node.attributes, "statistic", ""), "mean_square");
+  EXPECT_EQ(get_string(import("UnitNormalization", R"("axis": -1)", "3, 4").attributes, "statistic", ""), "sum_square");
 }
 
 TEST_F(RowsTest, RescalingAndNormalization) {
