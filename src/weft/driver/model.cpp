@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "weft/driver/arrays.h"
+#include "weft/driver/tables.h"
 #include "weft/formats/keras/keras.h"
 #include "weft/formats/onnx/onnx.h"
 #include "weft/formats/trees/trees.h"
@@ -129,6 +130,7 @@ Result<Session> lower_model(const fs::path& path, const LoweringOptions& options
     if (node.op == "Forest")
       if (const auto missing = lower::LayerSettings{&lowering.config}.missing(node))
         node.attributes["missing"] = *missing;
+  WEFT_TRY_VOID(apply_tables(lowering.config, session.model.graph, ctx));
   WEFT_TRY_VOID(parse_types(options, session.model.graph, lowering, ctx));
   if (options.compat == "hls4ml") lowering.compat = lower::Compat::Hls4ml;
   if (!options.compat.empty() && options.compat != "none" && options.compat != "hls4ml")
