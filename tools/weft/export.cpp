@@ -13,9 +13,11 @@ void add_export(CLI::App& root, App& app) {
     driver::ExportOptions exported;
   };
   auto options = std::make_shared<Options>();
-  auto* command = root.add_subcommand("export", "model or folder to a C++ emulator, or to a .weft file");
+  auto* command = root.add_subcommand("export", "model or folder to ONNX, to a C++ emulator, or to a .weft file");
   command->add_option("MODEL", options->model, "model file, or a folder that convert wrote")->required();
-  command->add_option("-o,--output", options->output, "X.weft, or X.cpp with --emulator cpp")->required();
+  command->add_option("-o,--output", options->output, "X.onnx, X.weft, or X.cpp with --emulator cpp")->required();
+  command->add_flag("--qcdq", options->exported.qcdq,
+                    "QuantizeLinear, Clip, DequantizeLinear instead of QONNX's Quant");
   command->add_option("--emulator", options->exported.emulator, "cpp: one C++17 file that computes the same integers");
   add_lowering(*command, options->exported.lowering);
   add_common(*command, app);

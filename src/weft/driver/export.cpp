@@ -5,6 +5,7 @@
 
 #include "weft/backends/cpp/emit.h"
 #include "weft/driver/convert.h"
+#include "weft/formats/onnx/write.h"
 
 namespace weft::driver {
 
@@ -19,7 +20,7 @@ Result<support::FileSet> export_files(const Session& session, const fs::path& ou
   };
   if (!options.emulator.empty()) {
     if (options.emulator != "cpp") return usage(fmt::format("--emulator {} is not cpp", options.emulator));
-    if (extension != ".cpp") return usage("an emulator is written to a .cpp file");
+    if (extension != ".cpp" || options.qcdq) return usage("an emulator is written to a .cpp file, without --qcdq");
     WEFT_TRY(auto emulator, backends::cpp::emit_emulator(session.exact,
                                                          {.name = output.stem().string(),
                                                           .source = fs::path(session.model.path).filename().string(),
@@ -29,7 +30,14 @@ Result<support::FileSet> export_files(const Session& session, const fs::path& ou
     files[output.stem().string() + ".h"] = std::move(emulator.header);
     return files;
   }
-  if (extension != ".weft") return usage("exports are .weft, or .cpp with --emulator cpp");
+  if (extension == ".onnx") {
+    WEFT_TRY(files[output.filename().string()],
+             formats::onnx::write_onnx(session.exact, {.qcdq = options.qcdq, .producer_version = std::string(kVersion)},
+                                       ctx));
+    return files;
+  }
+  if (extension != ".weft" || options.qcdq)
+    return usage("exports are .onnx (QONNX, or QCDQ with --qcdq), .weft, or .cpp with --emulator cpp");
   WEFT_TRY(files[output.filename().string()], save_session(session, ctx));
   return files;
 }
@@ -44,7 +52,11 @@ Result<support::Json> export_model(const fs::path& model, const fs::path& output
     WEFT_TRY_VOID(support::write_file(path, content, ctx));
     names.push_back(path.string());
   }
-  return support::Json{{"files", std::move(names)}, {"format", options.emulator.empty() ? "weft" : options.emulator}};
+  return support::Json{{"files", std::move(names)},
+                       {"format", !options.emulator.empty()       ? options.emulator
+                                  : options.qcdq                  ? "qcdq"
+                                  : output.extension() == ".onnx" ? "qonnx"
+                                                                  : "weft"}};
 }
 
 }  // namespace weft::driver

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Writing a model in another form: a C++ emulator, or our own file.
+/// Writing a model in another form: ONNX (QONNX or QCDQ), a C++ emulator, or our own file.
 #pragma once
 
 #include <filesystem>
@@ -12,8 +12,9 @@ namespace weft::driver {
 
 struct ExportOptions {
   LoweringOptions lowering;
-  /// Empty: our own file; "cpp" writes X.cpp and X.h.
+  /// Empty: from the extension of the output (.onnx, .weft); "cpp" writes X.cpp and X.h.
   std::string emulator;
+  bool qcdq = false;
 };
 
 /// The files that an export consists of, by name relative to the folder of `output`.
