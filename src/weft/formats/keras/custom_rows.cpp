@@ -120,11 +120,12 @@ Tensor dense(LayerImport& in, nn::TensorId x, const std::string& name, std::int6
 /// 1 for the first n of `vertices`, where n is a whole number.
 Tensor vertex_mask(LayerImport& in, nn::TensorId n, std::int64_t vertices) {
   auto mask = in.emit("_count", "Reshape", {n}, {{"shape", Ints{1, 1}}});
-  if (mask) mask = in.emit("_counts", "Upsample", {*mask}, {{"repeats", Ints{vertices, 1}}});
-  FloatTensor places(Shape{vertices, 1});
+  if (mask) mask = in.emit("_counts", "Upsample", {*mask}, {{"repeats", Ints{1, vertices}}});
+  FloatTensor places(Shape{vertices});
   for (std::size_t v = 0; v < places.data.size(); ++v) places.data[v] = static_cast<float>(v);
   if (mask) mask = constant(in, "Sub", *mask, std::move(places), "_left");
-  return mask ? apply(in, *mask, make_spec("clip", {{"min", 0.0}, {"max", 1.0}}), "_mask") : mask;
+  if (mask) mask = apply(in, *mask, make_spec("clip", {{"min", 0.0}, {"max", 1.0}}), "_present");
+  return mask ? in.emit("_mask", "Reshape", {*mask}, {{"shape", Ints{vertices, 1}}}) : mask;
 }
 
 void import_garnet(LayerImport& in) {

@@ -138,8 +138,8 @@ void import_batch_norm(LayerImport& in) {
   Keys order;
   if (scale) order.emplace_back("bn_gamma");
   if (center) order.emplace_back("bn_beta");
-  if (in.config.flag("enable_ebops", true)) order.insert(order.end(), {"beta", "ebops"});
   order.insert(order.end(), {"moving_mean", "moving_variance"});
+  if (in.config.flag("enable_ebops", true)) order.insert(order.end(), {"beta", "ebops"});
   const auto gamma = scale ? read_own(part, "bn_gamma", order, {channels}) : FloatTensor({0});
   const auto beta = center ? read_own(part, "bn_beta", order, {channels}) : FloatTensor({0});
   const auto mean = read_own(part, "moving_mean", order, {channels});
