@@ -82,6 +82,17 @@ Result<std::optional<InputType>> from_quantizer(const quantizers::Spec& spec, co
     if (static_cast<float>(shift) != zero) return std::optional<InputType>{};
     return std::optional(out);
   }
+  if (spec.family == "tflite_quantize") {
+    out.conversion = {.form = exact::InputConversion::Form::Affine,
+                      .type = {},
+                      .scale = static_cast<float>(get_double(spec.parameters, "scale", 1.0)),
+                      .zero_point = 0.0F,
+                      .lo = set->range.lo,
+                      .hi = set->range.hi,
+                      .rounding = fixed::Rounding::RndInf,
+                      .round_first = true};
+    return std::optional(out);
+  }
   if (spec.family == "bipolar_quant") {
     out.conversion = {.form = exact::InputConversion::Form::Bipolar};
     return std::optional(out);

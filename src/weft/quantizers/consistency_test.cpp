@@ -140,6 +140,8 @@ std::vector<Spec> cases() {
       {"ternary", {}},
       {"ternary", {{"alpha", num(0.6)}, {"threshold", num(0.5)}}},
       {"ternary", {{"alpha", per_channel}}},
+      {"tflite_quantize", {{"scale", num(0.0627F)}, {"zero_point", whole(-5)}}},
+      {"tflite_quantize", {{"scale", num(0.25)}, {"zero_point", whole(3)}, {"lo", whole(-8)}, {"hi", whole(7)}}},
   };
   for (const int bits : {1, 2, 4, 8, 16, 24, 25, 32}) {
     for (const int integer : {-3, 0, 9}) {

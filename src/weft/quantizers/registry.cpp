@@ -5,6 +5,7 @@
 
 #include "weft/quantizers/families.h"
 #include "weft/quantizers/parameters.h"
+#include "weft/quantizers/tflite_quantize.h"
 
 namespace weft::quantizers {
 
@@ -85,6 +86,7 @@ const std::vector<Family>& families() {
       tanh_shrink_family(),
       ternary_family(),
       threshold_family(),
+      tflite_quantize_family(),
   };
   return kFamilies;
 }
