@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "weft/layers/integer_rows.h"
 #include "weft/layers/layer.h"
 #include "weft/layers/layer_rows.h"
 
@@ -58,6 +59,17 @@ const std::vector<Layer>& all_layers() {
                                           identity_layer(),
                                           if_layer(),
                                           layer_norm_layer(),
+                                          integer_add_layer(),
+                                          integer_average_pool_layer(),
+                                          integer_conv_layer(),
+                                          integer_dense_layer(),
+                                          integer_depthwise_conv_layer(),
+                                          integer_mul_layer(),
+                                          integer_rescale_layer(),
+                                          integer_softmax_layer(),
+                                          integer_sum_layer(),
+                                          integer_table_layer(),
+                                          integer_transposed_conv_layer(),
                                           lif_layer(),
                                           link_layer(),
                                           log_softmax_layer(),
