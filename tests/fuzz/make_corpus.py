@@ -3,7 +3,8 @@
 
     python3 make_corpus.py [folder]      (needs numpy)
 
-Files of other formats (.h5, .keras, .onnx) come from examples/.
+Files of other formats (.h5, .keras, .onnx) come from examples/; those in corpus/tflite were written by
+tests/interop/tflite_models.py (seed 1).
 """
 
 import io
@@ -175,6 +176,72 @@ def binary_trees():
     return learner + words + model + tree + nodes + bytes(3 * 16) + bytes(4)
 
 
+def varint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def message(*fields):
+    """A protobuf message of (number, value): an integer, text, or bytes."""
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value & (1 << 64) - 1)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def tensorflow_graph():
+    """y = relu(x @ w + b), frozen."""
+    kind = (5, message((1, "dtype"), (2, message((6, 1)))))
+    shape = message(*[(2, message((1, d))) for d in (-1, 4)])
+
+    def constant(name, values):
+        dims = message(*[(2, message((1, d))) for d in values.shape])
+        tensor = message((1, 1), (2, dims), (4, values.astype("<f4").tobytes()))
+        return (1, message((1, name), (2, "Const"), kind, (5, message((1, "value"), (2, message((8, tensor)))))))
+
+    return message(
+        (1, message((1, "x"), (2, "Placeholder"), kind, (5, message((1, "shape"), (2, message((7, shape))))))),
+        constant("w", np.arange(8).reshape(4, 2) / 8),
+        constant("b", np.array([0.5, -0.5])),
+        (1, message((1, "product"), (2, "MatMul"), (3, "x"), (3, "w"))),
+        (1, message((1, "sum"), (2, "BiasAdd"), (3, "product"), (3, "b"))),
+        (1, message((1, "y"), (2, "Relu"), (3, "sum"))),
+    )
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def tensorflow_index():
+    """The index of one variable: two blocks and a footer."""
+
+    def block(entries):
+        content = b"".join(b"\0" + varint(len(k)) + varint(len(v)) + k + v for k, v in entries)
+        content += (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
+        crc = crc32c(content + b"\0")
+        masked = (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF
+        return content + b"\0" + masked.to_bytes(4, "little"), len(content)
+
+    entry = message((1, 1), (2, message((2, message((1, 2))))), (5, 8))
+    data, size = block([(b"", message((1, 1))), (b"v", entry)])
+    index, index_size = block([(b"w", varint(0) + varint(size))])
+    footer = varint(0) + varint(0) + varint(len(data)) + varint(index_size)
+    return data + index + footer.ljust(40, b"\0") + 0xDB4775248B80FB57.to_bytes(8, "little")
+
+
 def corpus():
     grid = np.arange(6).reshape(2, 3)
     yield from {
@@ -210,6 +277,8 @@ def corpus():
         "json/values.json": b'{"a": [1, -2.5e3, true, null, "\\u00e9\\n"], "b": {"c": NaN, "d": -Infinity}}',
         "json/deep.json": b"[" * 100 + b"]" * 100,
         "json/too_deep.json": b"[" * 5000,
+        "tensorflow/graph.pb": tensorflow_graph(),
+        "tensorflow/variables.index": tensorflow_index(),
         "type/fixed.txt": b"fixed<16,6>",
         "type/ufixed.txt": b"ufixed<8,0,RND,SAT>",
         "type/ap.txt": b"ap_fixed<16,6,AP_RND_CONV,AP_SAT_SYM,2>",
