@@ -9,6 +9,8 @@
 #include "weft/driver/tables.h"
 #include "weft/formats/keras/keras.h"
 #include "weft/formats/onnx/onnx.h"
+#include "weft/formats/tensorflow/tensorflow.h"
+#include "weft/formats/tflite/tflite.h"
 #include "weft/formats/trees/trees.h"
 #include "weft/layers/layer.h"
 
@@ -66,6 +68,8 @@ std::vector<FormatInfo> formats() {
           {"Keras 3 and QKeras for Keras 3", ".keras"},
           {"LightGBM", ".txt (text model)"},
           {"ONNX and QONNX", ".onnx"},
+          {"TensorFlow Lite", ".tflite, float or integer"},
+          {"TensorFlow SavedModel and frozen graphs", "the folder, or .pb"},
           {"Weft", ".weft"},
           {"XGBoost", ".json, .ubj, .model (binary, up to 2.0), text dump"}};
 }
@@ -76,9 +80,21 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
   Context ctx = caller;
   ctx.limits.unpacked_bytes = std::min(ctx.limits.unpacked_bytes, std::uint64_t{512} << 20);
   const std::string name = path.string();
+  if (formats::tensorflow::is_saved_model(path)) {
+    Model model;
+    model.path = name;
+    model.format = "tensorflow";
+    WEFT_TRY(const std::string bytes, support::read_file(path / "saved_model.pb", ctx));
+    model.sha256 = support::sha256_hex(bytes);
+    WEFT_TRY(model.graph, formats::tensorflow::read_saved_model(path, ctx));
+    WEFT_TRY_VOID(layers::check(model.graph, ctx));
+    return model;
+  }
   if (fs::is_directory(path))
-    return ctx.fail(Kind::FormatUnknown, {.file = name},
-                    "a folder is no model that weft reads; give a .h5, .keras, .json, .onnx or .weft file");
+    return ctx.fail(
+        Kind::FormatUnknown, {.file = name},
+        "the folder is no SavedModel (it has no saved_model.pb); give that, or a .h5, .keras, .json, .onnx, "
+        ".tflite, .pb or .weft file");
   WEFT_TRY(const std::string bytes, support::read_file(path, ctx));
   Model model;
   model.path = name;
@@ -94,10 +110,18 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
   } else if (keras) {
     WEFT_TRY(model.graph, formats::keras::read_keras(path, weights, ctx, layers));
     model.format = "keras";
+  } else if (formats::tflite::looks_like_tflite(bytes)) {
+    WEFT_TRY(model.graph, formats::tflite::read_tflite_bytes(bytes, path.filename().string(), ctx));
+    model.format = "tflite";
   } else if (is_zip(bytes)) {
     WEFT_TRY(auto loaded, nn::load(bytes, name, ctx));
     model.graph = std::move(loaded.graph);
     model.format = "weft";
+  } else if (formats::tensorflow::looks_like_saved_model(bytes)) {
+    return load_model(path.has_parent_path() ? path.parent_path() : fs::path("."), weights, caller);
+  } else if (formats::tensorflow::looks_like_graph(bytes)) {
+    WEFT_TRY(model.graph, formats::tensorflow::read_graph_bytes(bytes, path.filename().string(), ctx));
+    model.format = "tensorflow";
   } else if (formats::onnx::looks_like_onnx(bytes)) {
     WEFT_TRY(model.graph, formats::onnx::read_onnx(path, ctx));
     model.format = "onnx";
@@ -105,8 +129,9 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
     return ctx.fail(Kind::FormatUnknown, {.file = name},
                     bytes.empty()
                         ? "the file is empty"
-                        : "the content is neither HDF5, nor a zip archive, nor JSON, nor ONNX, nor trees; weft "
-                          "reads .h5, .keras, .json, .onnx, .weft and models of XGBoost and LightGBM");
+                        : "the content is neither HDF5, nor a zip archive, nor JSON, nor ONNX, nor of TensorFlow, nor "
+                          "trees; weft reads .h5, .keras, .json, .onnx, .tflite, .pb, .weft and models of XGBoost and "
+                          "LightGBM");
   }
   WEFT_TRY_VOID(layers::check(model.graph, ctx));
   return model;
