@@ -8,9 +8,11 @@ quantizers  millions of numbers through QKeras', qkeras-v3's and qonnx' quantize
 random      random small QKeras models, networks of convolutions, merges, attention, nested models, and HGQ2 models, saved,
             opened and compared as under "layers"
 data        with --data: the model files there, where a framework reads them
+tflite      random models through TensorFlow Lite's converter, against its interpreter's reference kernels: integer models equal,
+            in the exact graph and in the float run, float models within float32's rounding
 trees       random trees of XGBoost, LightGBM and scikit-learn: equal margins (tests/interop/compare_trees.py)
 
-    ./dev interop [--count N] [--seed N] [--only files,quantizers,random,trees] ...
+    ./dev interop [--count N] [--seed N] [--only files,quantizers,random,tflite,trees] ...
 
 Ends with tables of counts and answers 1 when anything is unexplained; such models stay in WORK/failed.
 """
@@ -48,7 +50,7 @@ class Run:
         self.weft = Weft(options.weft, self.work)
         self.started = time.monotonic()
         self.failures = []
-        self.files, self.layers, self.quantizers, self.trees_of = {}, {}, [], {}
+        self.files, self.layers, self.quantizers, self.trees_of, self.tflite_rows = {}, {}, [], {}, {}
 
     def say(self, text):
         print(f"[{time.monotonic() - self.started:5.1f} s] {text}", flush=True)
@@ -219,6 +221,43 @@ class Run:
             if problems:
                 self.keep("trees", model)
 
+    # --- TensorFlow Lite
+
+    def tflite(self):
+        folder = self.work / "tflite"
+        words = ["--seed", self.options.seed, "--first", self.options.first, "--count", self.options.count]
+        said = self.python(self.options.keras3, TOOLS / "tflite_models.py", folder, *words).strip().splitlines()
+        self.say("tflite: " + said[-1])
+        return lambda: self.after_tflite(folder)
+
+    def after_tflite(self, folder):
+        for model in sorted(folder.glob("*.tflite")):
+            kind = model.stem.split("_")[0]
+            row = self.tflite_rows.setdefault(kind, {"models": 0, "values": 0, "equal": 0, "refused": 0})
+            try:
+                self.compare_tflite(model, kind, row)
+            except (WeftError, RuntimeError) as error:
+                row["refused"] += 1
+                self.fail(f"tflite/{model.name}: {error}")
+                self.keep("tflite", model)
+
+    def compare_tflite(self, model, kind, row):
+        with np.load(model.with_suffix(".npz")) as data:
+            golden = {k: data[k] for k in data}
+        rows, out = self.work / "inputs.npz", self.work / "outputs.npz"
+        np.savez(rows, **{k[2:]: v for k, v in golden.items() if k.startswith("x:")})
+        for how in ([["--float"]] if kind == "float" else [["--float"], []]):
+            self.weft.run("predict", model, rows, "-o", out, *how)
+            with np.load(out) as data:
+                for name, wanted in ((k[2:], v) for k, v in golden.items() if k.startswith("y:")):
+                    got = data[name].reshape(wanted.shape)
+                    same = np.isclose(got, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max()) if kind == "float" else got == wanted
+                    row["values"] += wanted.size
+                    row["equal"] += int(same.sum())
+                    if not same.all():
+                        raise RuntimeError(f"{how or 'exact'}: {(~same).sum()} of {same.size} values of {name} differ")
+        row["models"] += 1
+
     # --- all
 
     def keras(self, name, interpreter, kept):
@@ -304,6 +343,8 @@ class Run:
             jobs.append(lambda: self.keras("qkeras-v3", self.options.keras3, EXAMPLES / "fixtures/keras3"))
         if "quantizers" in only:
             jobs.append(self.qonnx)
+        if "tflite" in only:
+            jobs.append(self.tflite)
         if "files" in only:
             jobs.append(self.onnx)
         if "trees" in only:
@@ -335,6 +376,11 @@ class Run:
             columns = ("bytes", "content", "different")
             print_table([[name, *(number(row[c]) for c in columns)] for name, row in sorted(self.files.items())],
                         ["folder", "same bytes", "same content", "different"])
+        if self.tflite_rows:
+            print("\nModels of TensorFlow Lite against its interpreter")
+            columns = ("models", "refused", "values", "equal")
+            print_table([[kind, *(number(row[c]) for c in columns)] for kind, row in sorted(self.tflite_rows.items())],
+                        ["kind", "models", "failed", "values", "equal"])
         if self.layers:
             print("\nElements of layer outputs, by how they compare (tests/interop/compare_layers.py)")
             rows = []
@@ -375,7 +421,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="seed of the random models")
     parser.add_argument("--first", type=int, default=0, help="number of the first random model")
     parser.add_argument("--data", help="folder of the acceptance data, for --only data")
-    parser.add_argument("--only", default="files,quantizers,random,trees", type=lambda text: set(text.split(",")))
+    parser.add_argument("--only", default="files,quantizers,random,tflite,trees", type=lambda text: set(text.split(",")))
     parser.add_argument("--verbose", action="store_true", help="a line for every model")
     options = parser.parse_args()
     shutil.rmtree(options.work, ignore_errors=True)

@@ -37,7 +37,7 @@ TEST(Tensorflow, FrozenGraph) {
   EXPECT_EQ(graph->nodes.size(), 2U);
   const auto run = layers::run_float(*graph, {{1.0F, 0.0F, -1.0F, 2.0F, -8.0F, 0.0F, 0.0F, 0.0F}}, 2, ctx);
   ASSERT_TRUE(run.ok());
-  const std::vector<float> expected{1.5F, 0.875F, 0.5F, 0.0F};
+  const std::vector<float> expected{1.5F, 0.75F, 0.5F, 0.0F};
   EXPECT_EQ((*run)[graph->outputs[0].tensor.index], expected);
 }
 
