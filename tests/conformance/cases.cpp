@@ -206,6 +206,7 @@ std::vector<Case> all_cases() {
   add_merge_cases(out);
   add_function_cases(out);
   add_hgq_cases(out);
+  add_integer_cases(out);
   add_recurrent_cases(out);
   add_forest_cases(out);
   return out;

@@ -34,6 +34,9 @@ void add_function_cases(std::vector<Case>& out);
 /// HGQ's quantizers with grids per channel and per element.
 void add_hgq_cases(std::vector<Case>& out);
 
+/// Layers with integer kernels.
+void add_integer_cases(std::vector<Case>& out);
+
 /// Cells unrolled over time, and spiking neurons.
 void add_recurrent_cases(std::vector<Case>& out);
 
