@@ -5,6 +5,7 @@
 #include "app.h"
 #include "weft/diag/diag.h"
 #include "weft/formats/onnx/onnx.h"
+#include "weft/formats/torch/torch.h"
 #include "weft/hw/targets.h"
 #include "weft/layers/layer.h"
 #include "weft/quantizers/quantizer.h"
@@ -69,12 +70,20 @@ int ops(App& app, Context& ctx) {
     onnx.push_back({{"name", o.name}, {"domains", o.domains}, {"note", o.note}});
     rows.push_back({"  " + std::string(o.name), std::string(o.note)});
   }
+  text += table(rows) + "\nPyTorch operators\n";
+  Json torch = Json::array();
+  rows.clear();
+  for (const auto& o : formats::torch::supported_operators()) {
+    torch.push_back({{"name", o.name}, {"note", o.note}});
+    rows.push_back({"  " + std::string(o.name), std::string(o.note)});
+  }
   text += table(rows);
   app.print(ctx,
             {{"formats", std::move(formats)},
              {"layers", std::move(layers_list)},
              {"functions", std::move(functions)},
-             {"onnx", std::move(onnx)}},
+             {"onnx", std::move(onnx)},
+             {"torch", std::move(torch)}},
             text);
   return kOk;
 }

@@ -11,6 +11,7 @@
 #include "weft/formats/onnx/onnx.h"
 #include "weft/formats/tensorflow/tensorflow.h"
 #include "weft/formats/tflite/tflite.h"
+#include "weft/formats/torch/torch.h"
 #include "weft/formats/trees/trees.h"
 #include "weft/layers/layer.h"
 
@@ -68,6 +69,7 @@ std::vector<FormatInfo> formats() {
           {"Keras 3 and QKeras for Keras 3", ".keras"},
           {"LightGBM", ".txt (text model)"},
           {"ONNX and QONNX", ".onnx"},
+          {"PyTorch, exported programs", ".pt2"},
           {"TensorFlow Lite", ".tflite, float or integer"},
           {"TensorFlow SavedModel and frozen graphs", "the folder, or .pb"},
           {"Weft", ".weft"},
@@ -94,7 +96,7 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
     return ctx.fail(
         Kind::FormatUnknown, {.file = name},
         "the folder is no SavedModel (it has no saved_model.pb); give that, or a .h5, .keras, .json, .onnx, "
-        ".tflite, .pb or .weft file");
+        ".pt2, .tflite, .pb or .weft file");
   WEFT_TRY(const std::string bytes, support::read_file(path, ctx));
   Model model;
   model.path = name;
@@ -113,6 +115,10 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
   } else if (formats::tflite::looks_like_tflite(bytes)) {
     WEFT_TRY(model.graph, formats::tflite::read_tflite_bytes(bytes, path.filename().string(), ctx));
     model.format = "tflite";
+  } else if (const auto from_torch = formats::torch::recognize(bytes); from_torch != formats::torch::FileKind::None) {
+    if (from_torch != formats::torch::FileKind::Program) return formats::torch::refuse(from_torch, name, ctx);
+    WEFT_TRY(model.graph, formats::torch::read_pt2_bytes(bytes, path.filename().string(), ctx));
+    model.format = "torch";
   } else if (is_zip(bytes)) {
     WEFT_TRY(auto loaded, nn::load(bytes, name, ctx));
     model.graph = std::move(loaded.graph);
@@ -126,12 +132,13 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
     WEFT_TRY(model.graph, formats::onnx::read_onnx(path, ctx));
     model.format = "onnx";
   } else {
-    return ctx.fail(Kind::FormatUnknown, {.file = name},
-                    bytes.empty()
-                        ? "the file is empty"
-                        : "the content is neither HDF5, nor a zip archive, nor JSON, nor ONNX, nor of TensorFlow, nor "
-                          "trees; weft reads .h5, .keras, .json, .onnx, .tflite, .pb, .weft and models of XGBoost and "
-                          "LightGBM");
+    return ctx.fail(
+        Kind::FormatUnknown, {.file = name},
+        bytes.empty()
+            ? "the file is empty"
+            : "the content is neither HDF5, nor a zip archive, nor JSON, nor ONNX, nor of TensorFlow, nor "
+              "trees; weft reads .h5, .keras, .json, .onnx, .pt2, .tflite, .pb, .weft and models of XGBoost and "
+              "LightGBM");
   }
   WEFT_TRY_VOID(layers::check(model.graph, ctx));
   return model;

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Functions of single numbers.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "weft/formats/torch/aten.h"
+
+namespace weft::formats::torch {
+namespace {
+
+Result<Value> data(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  return call.as_float(x);
+}
+
+template <const char* const& Op>
+Result<Values> unary(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  return call.onnx(Op, {x});
+}
+
+/// Of integers too, where they are constants: positions, as padding is written after decomposition.
+template <const char* const& Op>
+Result<Values> unary_any(AtenCall& call) {
+  WEFT_TRY(Value x, call.tensor("self"));
+  if (x.dynamic) {
+    WEFT_TRY(x, call.as_float(x));
+  }
+  return call.onnx(Op, {x});
+}
+
+// Names have to outlive the instances of `unary`.
+namespace op {
+constexpr const char* kAbs = "Abs";
+constexpr const char* kCeil = "Ceil";
+constexpr const char* kErf = "Erf";
+constexpr const char* kExp = "Exp";
+constexpr const char* kFloor = "Floor";
+constexpr const char* kHardSwish = "HardSwish";
+constexpr const char* kLog = "Log";
+constexpr const char* kMish = "Mish";
+constexpr const char* kNeg = "Neg";
+constexpr const char* kReciprocal = "Reciprocal";
+constexpr const char* kRelu = "Relu";
+constexpr const char* kRound = "Round";
+constexpr const char* kSigmoid = "Sigmoid";
+constexpr const char* kSign = "Sign";
+constexpr const char* kSoftsign = "Softsign";
+constexpr const char* kSqrt = "Sqrt";
+constexpr const char* kSwish = "Swish";
+constexpr const char* kTanh = "Tanh";
+}  // namespace op
+
+Result<Values> rsqrt(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const Value root, call.one("Sqrt", {x}, {}, false));
+  return call.onnx("Reciprocal", {root});
+}
+
+Result<Values> relu6(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  return call.onnx("Clip", {x, number(0.0F), number(6.0F)});
+}
+
+Result<Values> hardtanh(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const double lo, call.real("min_val", -1.0));
+  WEFT_TRY(const double hi, call.real("max_val", 1.0));
+  return call.onnx("Clip", {x, number(static_cast<float>(lo)), number(static_cast<float>(hi))});
+}
+
+Result<Values> leaky_relu(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const double slope, call.real("negative_slope", 0.01));
+  return call.onnx("LeakyRelu", {x}, {{"alpha", static_cast<float>(slope)}});
+}
+
+Result<Values> elu_of(AtenCall& call, const Value& x, float alpha, float scale, float input_scale) {
+  if (input_scale == 1.0F && scale == 1.0F) return call.onnx("Elu", {x}, {{"alpha", alpha}});
+  if (input_scale == 1.0F) return call.onnx("Selu", {x}, {{"alpha", alpha}, {"gamma", scale}});
+  if (scale == 1.0F && std::fabs(input_scale * alpha - 1.0F) < 1e-6F) return call.onnx("Celu", {x}, {{"alpha", alpha}});
+  return call.fail(Kind::AttributeUnsupported,
+                   fmt::format("`alpha` {}, `scale` {} and `input_scale` {} are together no ELU, SELU or CELU", alpha,
+                               scale, input_scale));
+}
+
+Result<Values> elu(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const double alpha, call.real("alpha", 1.0));
+  WEFT_TRY(const double scale, call.real("scale", 1.0));
+  WEFT_TRY(const double input_scale, call.real("input_scale", 1.0));
+  return elu_of(call, x, static_cast<float>(alpha), static_cast<float>(scale), static_cast<float>(input_scale));
+}
+
+Result<Values> selu(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  return elu_of(call, x, 1.6732632423543772F, 1.0507009873554805F, 1.0F);
+}
+
+Result<Values> celu(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const double alpha, call.real("alpha", 1.0));
+  if (alpha == 1.0) return call.onnx("Elu", {x}, {{"alpha", 1.0F}});
+  return call.onnx("Celu", {x}, {{"alpha", static_cast<float>(alpha)}});
+}
+
+Result<Values> gelu(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const std::string approximate, call.text("approximate", "none"));
+  return call.onnx("Gelu", {x}, {{"approximate", approximate}});
+}
+
+Result<Values> hardsigmoid(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  return call.onnx("HardSigmoid", {x}, {{"alpha", 1.0F / 6.0F}, {"beta", 0.5F}});
+}
+
+Result<Values> hardswish(AtenCall& call) {
+  if (onnx::find_operator("HardSwish", "") != nullptr) return unary<op::kHardSwish>(call);
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const Value gate, call.one("HardSigmoid", {x}, {{"alpha", 1.0F / 6.0F}, {"beta", 0.5F}}, false));
+  return call.onnx("Mul", {x, gate});
+}
+
+/// Beyond the threshold PyTorch gives x itself, which differs from log(1 + exp(x)) by less than float32 shows at 20.
+Result<Values> softplus(AtenCall& call) {
+  WEFT_TRY(Value x, data(call));
+  WEFT_TRY(const double beta, call.real("beta", 1.0));
+  WEFT_TRY(const double threshold, call.real("threshold", 20.0));
+  if (threshold < 17.0)
+    return call.fail(Kind::AttributeUnsupported,
+                     fmt::format("`threshold` is {}; from 17 on it does not change float32 results", threshold));
+  if (!(beta > 0)) return call.fail(Kind::AttributeUnsupported, fmt::format("`beta` is {}", beta));
+  if (beta == 1.0) return call.onnx("Softplus", {x});
+  const float b = static_cast<float>(beta);
+  WEFT_TRY(x, call.one("Mul", {x, number(b)}, {}, false));
+  WEFT_TRY(x, call.one("Softplus", {x}, {}, false));
+  return call.onnx("Div", {x, number(b)});
+}
+
+Result<Values> log_sigmoid(AtenCall& call) {
+  WEFT_TRY(Value x, data(call));
+  WEFT_TRY(x, call.one("Neg", {x}, {}, false));
+  WEFT_TRY(x, call.one("Softplus", {x}, {}, false));
+  return call.onnx("Neg", {x});
+}
+
+Result<Values> threshold(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const double bound, call.real("threshold"));
+  WEFT_TRY(const double value, call.real("value"));
+  if (value != 0.0)
+    return call.fail(Kind::AttributeUnsupported, fmt::format("`value` is {}; 0 below the threshold is read", value));
+  return call.onnx("ThresholdedRelu", {x}, {{"alpha", static_cast<float>(bound)}});
+}
+
+Result<Values> shrink(AtenCall& call, bool soft) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const double bound, call.real("lambd", 0.5));
+  const float lambda = static_cast<float>(bound);
+  return call.onnx("Shrink", {x}, {{"bias", soft ? lambda : 0.0F}, {"lambd", lambda}});
+}
+Result<Values> softshrink(AtenCall& call) { return shrink(call, true); }
+Result<Values> hardshrink(AtenCall& call) { return shrink(call, false); }
+
+Result<Values> tanhshrink(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const Value t, call.one("Tanh", {x}, {}, false));
+  return call.onnx("Sub", {x, t});
+}
+
+Result<Values> prelu(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const Value slope, call.tensor("weight"));
+  if (!slope.constant || slope.constant->size() <= 1 || slope.constant->shape.size() != 1 || rank_of(x) < 2)
+    return call.onnx("PRelu", {x, slope});
+  // One slope per channel, which is axis 1.
+  Shape shape(static_cast<std::size_t>(rank_of(x)) - 1, 1);
+  shape.front() = static_cast<std::int64_t>(slope.constant->size());
+  return call.onnx("PRelu", {x, onnx::with_shape(*slope.constant, shape)});
+}
+
+/// a sigmoid(b) with a and b the halves along an axis.
+Result<Values> glu(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const std::int64_t given, call.integer("dim", -1));
+  WEFT_TRY(const std::int64_t axis, call.axis(given, rank_of(x)));
+  const std::int64_t half = shape_of(x)[static_cast<std::size_t>(axis)] / 2;
+  const auto part = [&](std::int64_t from) {
+    return call.one("Slice",
+                    {x, int_constant({from}), int_constant({from + half}), int_constant({axis}), int_constant({1})}, {},
+                    false);
+  };
+  WEFT_TRY(const Value a, part(0));
+  WEFT_TRY(Value b, part(half));
+  WEFT_TRY(b, call.one("Sigmoid", {b}, {}, false));
+  return call.onnx("Mul", {a, b});
+}
+
+Result<Values> round(AtenCall& call) {
+  WEFT_TRY(const std::int64_t decimals, call.integer("decimals", 0));
+  if (decimals != 0) return call.fail(Kind::AttributeUnsupported, fmt::format("`decimals` is {}", decimals));
+  return unary<op::kRound>(call);
+}
+
+}  // namespace
+
+AtenRows function_rows() {
+  return {{"aten.abs", unary_any<op::kAbs>},
+          {"aten.ceil", unary<op::kCeil>},
+          {"aten.celu", celu},
+          {"aten.elu", elu},
+          {"aten.erf", unary<op::kErf>},
+          {"aten.exp", unary<op::kExp>},
+          {"aten.floor", unary<op::kFloor>},
+          {"aten.gelu", gelu},
+          {"aten.glu", glu},
+          {"aten.hardshrink", hardshrink},
+          {"aten.hardsigmoid", hardsigmoid},
+          {"aten.hardswish", hardswish},
+          {"aten.hardtanh", hardtanh},
+          {"aten.leaky_relu", leaky_relu},
+          {"aten.log", unary<op::kLog>},
+          {"aten.log_sigmoid", log_sigmoid},
+          {"aten.log_sigmoid_forward", log_sigmoid},
+          {"aten.mish", unary<op::kMish>},
+          {"aten.neg", unary_any<op::kNeg>},
+          {"aten.prelu", prelu, "one slope, or one per channel"},
+          {"aten.reciprocal", unary<op::kReciprocal>},
+          {"aten.relu", unary<op::kRelu>},
+          {"aten.relu6", relu6},
+          {"aten.round", round, "to integers"},
+          {"aten.rsqrt", rsqrt},
+          {"aten.selu", selu},
+          {"aten.sigmoid", unary<op::kSigmoid>},
+          {"aten.sign", unary<op::kSign>},
+          {"aten.silu", unary<op::kSwish>},
+          {"aten.softplus", softplus, "threshold from 17 on"},
+          {"aten.softshrink", softshrink},
+          {"aten.softsign", unary<op::kSoftsign>},
+          {"aten.sqrt", unary<op::kSqrt>},
+          {"aten.tanh", unary<op::kTanh>},
+          {"aten.tanhshrink", tanhshrink},
+          {"aten.threshold", threshold, "0 below the threshold"}};
+}
+
+}  // namespace weft::formats::torch

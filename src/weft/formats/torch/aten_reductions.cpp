@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sums, means and extremes along axes; positions of the largest.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "weft/formats/torch/aten.h"
+
+namespace weft::formats::torch {
+namespace {
+
+struct Axes {
+  std::vector<std::int64_t> list;  ///< sorted, not negative
+  bool keep = false;
+};
+
+Result<Axes> read_axes(AtenCall& call, const Value& x) {
+  Axes out;
+  WEFT_TRY(out.list, call.integers("dim"));
+  WEFT_TRY(out.keep, call.flag("keepdim", false));
+  if (out.list.empty()) {
+    out.list.resize(shape_of(x).size());
+    std::iota(out.list.begin(), out.list.end(), std::int64_t{0});
+  }
+  for (auto& axis : out.list) {
+    WEFT_TRY(axis, call.axis(axis, rank_of(x)));
+  }
+  std::sort(out.list.begin(), out.list.end());
+  if (x.dynamic && std::binary_search(out.list.begin(), out.list.end(), x.dynamic->batch_axis)) {
+    return call.fail(Kind::LayerUnsupported,
+                     fmt::format("data of shape {} is reduced along {}, which mixes the samples of the batch (axis {})",
+                                 to_string(shape_of(x)), to_string(out.list), x.dynamic->batch_axis));
+  }
+  return out;
+}
+
+Result<Value> reduce_axes(const AtenCall& call, const std::string& op, const Value& x, const Axes& axes, bool main) {
+  return call.one(op, {x, int_constant(axes.list)}, {{"keepdims", axes.keep ? 1 : 0}}, main);
+}
+
+Result<Values> reduce(AtenCall& call, const std::string& op) {
+  WEFT_TRY(Value x, call.tensor("self"));
+  WEFT_TRY(x, call.as_float(x));
+  WEFT_TRY(const std::int64_t type, call.integer("dtype", 7));
+  if (type != 7) return call.fail(Kind::AttributeUnsupported, fmt::format("a result of {}", scalar_type_name(type)));
+  WEFT_TRY(const Axes axes, read_axes(call, x));
+  WEFT_TRY(Value out, reduce_axes(call, op, x, axes, true));
+  return Values{std::move(out)};
+}
+Result<Values> mean(AtenCall& call) { return reduce(call, "ReduceMean"); }
+Result<Values> sum(AtenCall& call) { return reduce(call, "ReduceSum"); }
+Result<Values> amax(AtenCall& call) { return reduce(call, "ReduceMax"); }
+Result<Values> amin(AtenCall& call) { return reduce(call, "ReduceMin"); }
+
+/// Values and positions along one axis.
+Result<Values> extreme(AtenCall& call, const std::string& op, const std::string& position) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const Axes axes, read_axes(call, x));
+  Values out(2);
+  if (call.uses_output(0) || !call.uses_output(1)) {
+    WEFT_TRY(out[0], reduce_axes(call, op, x, axes, true));
+  }
+  if (call.uses_output(1)) {
+    WEFT_TRY(out[1], call.one(position, {x}, {{"axis", axes.list.front()}, {"keepdims", axes.keep ? 1 : 0}},
+                              !call.uses_output(0)));
+  }
+  return out;
+}
+Result<Values> max_dim(AtenCall& call) { return extreme(call, "ReduceMax", "ArgMax"); }
+Result<Values> min_dim(AtenCall& call) { return extreme(call, "ReduceMin", "ArgMin"); }
+
+Result<Values> position(AtenCall& call, const std::string& op) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  if (!call.has("dim"))
+    return call.fail(Kind::LayerUnsupported, "without `dim` the whole batch is searched; give `dim`");
+  WEFT_TRY(const Axes axes, read_axes(call, x));
+  return call.onnx(op, {x}, {{"axis", axes.list.front()}, {"keepdims", axes.keep ? 1 : 0}});
+}
+Result<Values> argmax(AtenCall& call) { return position(call, "ArgMax"); }
+Result<Values> argmin(AtenCall& call) { return position(call, "ArgMin"); }
+
+Result<Values> topk(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const std::int64_t k, call.integer("k"));
+  WEFT_TRY(const std::int64_t axis, call.integer("dim", -1));
+  WEFT_TRY(const bool largest, call.flag("largest", true));
+  WEFT_TRY(const bool sorted, call.flag("sorted", true));
+  if (!sorted) call.ctx.report(Kind::Info, call.origin, "`sorted` is off; the order is by size all the same");
+  return call.onnx("TopK", {x, int_constant({k})}, {{"axis", axis}, {"largest", largest ? 1 : 0}}, true, 2);
+}
+
+/// mean((x - mean(x))^2) n / (n - correction).
+Result<Value> variance(AtenCall& call, bool main) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  double correction = 1.0;
+  if (call.has("correction")) {
+    WEFT_TRY(correction, call.real("correction"));
+  }
+  if (call.has("unbiased")) {
+    WEFT_TRY(const bool unbiased, call.flag("unbiased", true));
+    correction = unbiased ? 1.0 : 0.0;
+  }
+  WEFT_TRY(Axes axes, read_axes(call, x));
+  double count = 1;
+  for (const auto axis : axes.list) count *= static_cast<double>(shape_of(x)[static_cast<std::size_t>(axis)]);
+  if (!(count - correction > 0)) return call.fail(Kind::ShapeMismatch, "the variance of a single element");
+  const Axes kept{axes.list, true};
+  WEFT_TRY(const Value mean, reduce_axes(call, "ReduceMean", x, kept, false));
+  WEFT_TRY(const Value centered, call.one("Sub", {x, mean}, {}, false));
+  WEFT_TRY(const Value squares, call.one("Mul", {centered, centered}, {}, false));
+  const bool plain = correction == 0.0;
+  WEFT_TRY(Value out, reduce_axes(call, "ReduceMean", squares, axes, main && plain));
+  if (plain) return out;
+  return call.one("Mul", {out, number(static_cast<float>(count / (count - correction)))}, {}, main);
+}
+Result<Values> var(AtenCall& call) {
+  WEFT_TRY(Value out, variance(call, true));
+  return Values{std::move(out)};
+}
+Result<Values> std_deviation(AtenCall& call) {
+  WEFT_TRY(const Value out, variance(call, false));
+  return call.onnx("Sqrt", {out});
+}
+
+}  // namespace
+
+AtenRows reduction_rows() {
+  return {{"aten.amax", amax},       {"aten.amin", amin}, {"aten.argmax", argmax},   {"aten.argmin", argmin},
+          {"aten.max.dim", max_dim}, {"aten.mean", mean}, {"aten.min.dim", min_dim}, {"aten.std", std_deviation},
+          {"aten.sum", sum},         {"aten.topk", topk}, {"aten.var", var}};
+}
+
+}  // namespace weft::formats::torch

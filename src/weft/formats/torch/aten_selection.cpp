@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of tensors: joined, cut out, picked.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "weft/formats/torch/aten.h"
+
+namespace weft::formats::torch {
+namespace {
+
+constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMaxParts = 4096;
+
+struct Along {
+  Value x;
+  std::int64_t axis = 0;
+  std::int64_t extent = 0;
+};
+
+Result<Along> along(AtenCall& call, const char* name = "dim", std::int64_t fallback = 0) {
+  Along out;
+  WEFT_TRY(out.x, call.tensor("self"));
+  WEFT_TRY(const std::int64_t given, call.integer(name, fallback));
+  WEFT_TRY(out.axis, call.axis(given, rank_of(out.x)));
+  out.extent = shape_of(out.x)[static_cast<std::size_t>(out.axis)];
+  return out;
+}
+
+Result<Values> cat(AtenCall& call) {
+  WEFT_TRY(Values parts, call.tensors("tensors"));
+  WEFT_TRY(const std::int64_t axis, call.integer("dim", 0));
+  // PyTorch skips empty vectors of old.
+  std::erase_if(parts, [](const Value& v) { return v.constant && v.constant->shape == Shape{0}; });
+  if (parts.empty()) return call.fail(Kind::ModelMalformed, "nothing to join");
+  const bool mixed =
+      std::any_of(parts.begin(), parts.end(), [](const Value& v) { return onnx::is_floating(element_of(v)); });
+  if (mixed) {
+    for (auto& part : parts) {
+      WEFT_TRY(part, call.as_float(part));
+    }
+  }
+  if (parts.size() == 1) return parts;
+  return call.onnx("Concat", parts, {{"axis", axis}});
+}
+
+Result<Values> stack(AtenCall& call) {
+  WEFT_TRY(Values parts, call.tensors("tensors"));
+  WEFT_TRY(const std::int64_t given, call.integer("dim", 0));
+  if (parts.empty()) return call.fail(Kind::ModelMalformed, "nothing to join");
+  WEFT_TRY(const std::int64_t axis, call.axis(given, rank_of(parts.front()) + 1));
+  for (auto& part : parts) {
+    WEFT_TRY(part, call.one("Unsqueeze", {part, int_constant({axis})}, {}, false));
+  }
+  return call.onnx("Concat", parts, {{"axis", axis}});
+}
+
+Result<Values> cut(AtenCall& call, const Along& a, const std::vector<std::int64_t>& lengths) {
+  if (lengths.size() == 1 && lengths.front() == a.extent) return Values{a.x};
+  return call.onnx("Split", {a.x, int_constant(lengths)}, {{"axis", a.axis}}, true, lengths.size());
+}
+
+/// Equal parts, the last one what is left.
+Result<Values> cut_equally(AtenCall& call, const Along& a, std::int64_t length) {
+  if (length < 1 || (a.extent + length - 1) / length > kMaxParts)
+    return call.fail(Kind::ShapeMismatch, fmt::format("an axis of {} in parts of {}", a.extent, length));
+  std::vector<std::int64_t> lengths;
+  for (std::int64_t at = 0; at < a.extent; at += length) lengths.push_back(std::min(length, a.extent - at));
+  return cut(call, a, lengths);
+}
+
+Result<Values> split(AtenCall& call) {
+  WEFT_TRY(const Along a, along(call));
+  WEFT_TRY(const auto sizes, call.integers(call.has("split_sizes") ? "split_sizes" : "split_size"));
+  if (sizes.size() == 1 && !call.has("split_sizes")) return cut_equally(call, a, sizes.front());
+  return cut(call, a, sizes);
+}
+
+Result<Values> chunk(AtenCall& call) {
+  WEFT_TRY(const Along a, along(call));
+  WEFT_TRY(const std::int64_t chunks, call.integer("chunks"));
+  if (chunks < 1) return call.fail(Kind::ShapeMismatch, fmt::format("{} chunks", chunks));
+  return cut_equally(call, a, (a.extent + chunks - 1) / chunks);
+}
+
+Result<Value> picked(const AtenCall& call, const Along& a, std::int64_t index, bool main) {
+  if (index < -a.extent || index >= a.extent)
+    return call.fail(Kind::ShapeMismatch, fmt::format("element {} of an axis of {}", index, a.extent));
+  Constant at;
+  at.element = Element::Int64;
+  at.ints = {index < 0 ? index + a.extent : index};
+  return call.one("Gather", {a.x, std::move(at)}, {{"axis", a.axis}}, main);
+}
+
+Result<Values> unbind(AtenCall& call) {
+  WEFT_TRY(const Along a, along(call));
+  if (a.extent > kMaxParts) return call.fail(Kind::LimitExceeded, fmt::format("{} parts", a.extent));
+  Values out;
+  for (std::int64_t i = 0; i < a.extent; ++i) {
+    if (!call.uses_output(static_cast<std::size_t>(i))) {
+      out.emplace_back();
+      continue;
+    }
+    WEFT_TRY(Value part, picked(call, a, i, false));
+    out.push_back(std::move(part));
+  }
+  return out;
+}
+
+Result<Values> select(AtenCall& call) {
+  WEFT_TRY(const Along a, along(call));
+  WEFT_TRY(const std::int64_t index, call.integer("index"));
+  if (a.x.dynamic && a.axis == a.x.dynamic->batch_axis)
+    return call.fail(Kind::LayerUnsupported, "one sample is picked out of the batch");
+  WEFT_TRY(Value out, picked(call, a, index, true));
+  return Values{std::move(out)};
+}
+
+Result<Values> sliced(AtenCall& call, const Along& a, std::int64_t start, std::int64_t end, std::int64_t step) {
+  if (step < 1) return call.fail(Kind::ShapeMismatch, fmt::format("a step of {}", step));
+  // The extent of an open batch is not known.
+  const bool open = a.x.dynamic && a.axis == a.x.dynamic->batch_axis && !call.builder.batch_is_fixed;
+  if (open && (start != 0 || end != kEnd || step != 1))
+    return call.fail(Kind::LayerUnsupported, "samples are cut out of the batch");
+  if (start < 0) start = std::max<std::int64_t>(start + a.extent, 0);
+  if (end < 0) end = std::max<std::int64_t>(end + a.extent, 0);
+  if (start == 0 && end >= a.extent && step == 1) return Values{a.x};
+  return call.onnx("Slice",
+                   {a.x, int_constant({start}), int_constant({end}), int_constant({a.axis}), int_constant({step})});
+}
+
+Result<Values> slice(AtenCall& call) {
+  WEFT_TRY(const Along a, along(call));
+  WEFT_TRY(const std::int64_t start, call.integer("start", 0));
+  WEFT_TRY(const std::int64_t end, call.integer("end", kEnd));
+  WEFT_TRY(const std::int64_t step, call.integer("step", 1));
+  return sliced(call, a, start, end, step);
+}
+
+Result<Values> narrow(AtenCall& call) {
+  WEFT_TRY(const Along a, along(call));
+  WEFT_TRY(std::int64_t start, call.integer("start"));
+  WEFT_TRY(const std::int64_t length, call.integer("length"));
+  if (start < 0) start += a.extent;
+  if (start < 0 || length < 0 || start > a.extent || length > a.extent - start)
+    return call.fail(Kind::ShapeMismatch, fmt::format("{} elements from {} of {}", length, start, a.extent));
+  return sliced(call, a, start, start + length, 1);
+}
+
+Result<Values> index_select(AtenCall& call) {
+  WEFT_TRY(const Along a, along(call));
+  WEFT_TRY(const Value index, call.tensor("index"));
+  return call.onnx("Gather", {a.x, index}, {{"axis", a.axis}});
+}
+
+/// x[:, index]: one constant list, the other axes whole.
+Result<Values> index(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const Values indices, call.tensors("indices"));
+  std::optional<std::size_t> axis;
+  for (std::size_t d = 0; d < indices.size(); ++d) {
+    if (!indices[d].present()) continue;
+    if (axis || !indices[d].constant || indices[d].constant->element == Element::Bool)
+      return call.fail(Kind::LayerUnsupported,
+                       "indexing with several tensors, with data or with a mask; one constant "
+                       "list of positions is read");
+    axis = d;
+  }
+  if (!axis) return Values{x};
+  return call.onnx("Gather", {x, indices[*axis]}, {{"axis", static_cast<std::int64_t>(*axis)}});
+}
+
+Result<Values> embedding(AtenCall& call) {
+  WEFT_TRY(const Value weight, call.tensor("weight"));
+  WEFT_TRY(const Value indices, call.tensor("indices"));
+  call.ignore({"padding_idx", "scale_grad_by_freq", "sparse"});
+  return call.onnx("Gather", {weight, indices}, {{"axis", 0}});
+}
+
+Result<Values> flip(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(auto axes, call.integers("dims"));
+  for (auto& axis : axes) {
+    WEFT_TRY(axis, call.axis(axis, rank_of(x)));
+  }
+  if (axes.empty()) return Values{x};
+  const auto all = [&](std::int64_t value) { return int_constant(std::vector<std::int64_t>(axes.size(), value)); };
+  return call.onnx("Slice", {x, all(-1), all(-kEnd), int_constant(axes), all(-1)});
+}
+
+Result<Values> roll(AtenCall& call) {
+  WEFT_TRY(Value x, call.tensor("self"));
+  WEFT_TRY(const auto shifts, call.integers("shifts"));
+  WEFT_TRY(const auto axes, call.integers("dims"));
+  if (axes.size() != shifts.size() || axes.empty())
+    return call.fail(Kind::AttributeUnsupported, "rolling the flattened tensor; give `dims`");
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    WEFT_TRY(const std::int64_t axis, call.axis(axes[i], rank_of(x)));
+    const std::int64_t extent = shape_of(x)[static_cast<std::size_t>(axis)];
+    if (extent == 0) continue;
+    std::vector<std::int64_t> order(static_cast<std::size_t>(extent));
+    for (std::int64_t j = 0; j < extent; ++j)
+      order[static_cast<std::size_t>(j)] = ((j - shifts[i] % extent) % extent + extent) % extent;
+    WEFT_TRY(x, call.one("Gather", {x, int_constant(order)}, {{"axis", axis}}, i + 1 == axes.size()));
+  }
+  return Values{x};
+}
+
+}  // namespace
+
+AtenRows selection_rows() {
+  return {{"aten.cat", cat},
+          {"aten.chunk", chunk},
+          {"aten.concat", cat},
+          {"aten.embedding", embedding},
+          {"aten.flip", flip},
+          {"aten.index", index, "one constant list of positions"},
+          {"aten.index_select", index_select},
+          {"aten.narrow", narrow},
+          {"aten.roll", roll},
+          {"aten.select", select},
+          {"aten.slice", slice},
+          {"aten.split", split},
+          {"aten.split_with_sizes", split},
+          {"aten.stack", stack},
+          {"aten.unbind", unbind}};
+}
+
+}  // namespace weft::formats::torch
