@@ -98,6 +98,19 @@ def weft_file():
     )
 
 
+def pickled(tensors):
+    """A dictionary of float32 tensors as torch.save pickles it, protocol 2: {name: (offset, sizes, strides)}."""
+    word = lambda text: b"X" + len(text).to_bytes(4, "little") + text.encode()
+    out = b"\x80\x02ccollections\nOrderedDict\nq\x00)Rq\x01("
+    for name, (offset, sizes, strides) in tensors.items():
+        out += word(name) + b"ctorch._utils\n_rebuild_tensor_v2\n((" + word("storage") + b"ctorch\nFloatStorage\n"
+        out += word("0") + word("cpu") + b"K\x10tQK" + bytes([offset])
+        for numbers in (sizes, strides):
+            out += b"(" + b"".join(b"K" + bytes([n]) for n in numbers) + b"t"
+        out += b"\x89h\x00)RtR"
+    return out + b"u."
+
+
 XGBOOST = {
     "learner": {
         "gradient_booster": {
@@ -293,6 +306,9 @@ def corpus():
         "keras_layers/constant.yaml": b"Own: {config: {n: 1, axes: [1], activation: relu}, nodes: [{name: a, op: Add, "
         b"inputs: [x], parameters: {constant: {value: [1, 2], reshape: [2]}}}, {op: Activation, inputs: [a], "
         b"functions: {activation: 'quantized_relu(4,1)'}}], outputs: [a]}\n",
+        "torch_pickle/two.pkl": pickled({"fc.weight": (0, (3, 2), (2, 1)), "fc.bias": (6, (3,), (1,))}),
+        "torch_pickle/scalar.pkl": pickled({"s": (0, (), ())}),
+        "torch_pickle/expanded.pkl": pickled({"e": (1, (4, 4), (0, 1))}),
         "config/model.yaml": b"Model:\n  Precision: ap_fixed<16,6>\n  ReuseFactor: 1\n  Strategy: Latency\n",
         "config/layers.yaml": b"HLSConfig:\n  Model:\n    Precision:\n      default: fixed<16,6,RND_CONV,SAT>\n"
         b"  LayerName:\n    dense_1:\n      Precision:\n        weight: fixed<4,1>\n        result: auto\n  LayerType:\n    Dense:\n      ReuseFactor: 4\n",
