@@ -37,6 +37,7 @@ __all__ = [
     "SynthesisReport",
     "VerifyResult",
     "WeftWarning",
+    "from_torch",
     "load",
 ]
 
@@ -211,7 +212,7 @@ class Model(_Runner):
 
     @property
     def format(self) -> str:
-        """"keras", "onnx" or "weft"."""
+        """"keras", "onnx", "torch" or "weft"."""
         return self._session.format
 
     def inspect(self) -> dict[str, Any]:
@@ -285,7 +286,8 @@ class _data_file:
 
 
 def load(
-    path: PathLike,
+    path: Any,
+    example_inputs: Any = None,
     *,
     weights: PathLike | None = None,
     layers: PathLike | None = None,
@@ -296,7 +298,8 @@ def load(
     input_type: str | Mapping[str, str] | None = None,
     compat: str | None = None,
 ) -> Any:
-    """Opens a model file as `Model`, or a folder that `convert` wrote as `Design`.
+    """Opens a model file as `Model`, or a folder that `convert` wrote as `Design`. A PyTorch module with example inputs
+    goes to `from_torch`.
 
     weights       weights (.h5) of a Keras architecture (.json)
     layers        recipes (YAML) of layer classes of your own in a Keras file
@@ -307,6 +310,12 @@ def load(
     input_type    type of the input, or types by input name
     compat        "hls4ml": its integers (accumulators, casts, tables) instead of exact sums
     """
+    if example_inputs is not None or (hasattr(path, "named_parameters") and hasattr(path, "forward")):
+        if weights is not None:
+            raise ValueError("weights go with a Keras architecture")
+        return from_torch(
+            path, example_inputs, config=config, settings=settings, calibrate=calibrate, default_type=default_type, input_type=input_type
+        )
     if _core.is_project(path):
         if any((weights, layers, config, settings, default_type, input_type, compat)) or calibrate is not None:
             raise ValueError("a converted folder has its options already")
@@ -332,3 +341,42 @@ def load(
     elif input_type is not None:
         lowering.input_types = [input_type]
     return Model(path, lowering, keep)
+
+
+def from_torch(module: Any, example_inputs: Any, **options: Any) -> Model:
+    """A PyTorch module as `Model`: exported in evaluation mode with `torch.export`, or, when it has layers of Brevitas, as
+    QONNX with `brevitas.export.export_qonnx`, and read from that file.
+
+    example_inputs  a tensor, or a tuple of tensors, batch first
+    options         as for `load`
+    """
+    import torch
+
+    if example_inputs is None:
+        raise ValueError("give example_inputs: a tensor, or a tuple of them, with the batch as first axis")
+    if isinstance(example_inputs, torch.Tensor):
+        example_inputs = (example_inputs,)
+    example_inputs = tuple(example_inputs)
+    parts = list(module.modules())
+    modes = [part.training for part in parts]
+    folder = tempfile.TemporaryDirectory(prefix="weft-")
+    try:
+        module.eval()
+        with torch.no_grad():
+            if any(type(part).__module__.split(".")[0] == "brevitas" for part in parts):
+                from brevitas.export import export_qonnx
+
+                path = pathlib.Path(folder.name) / "module.onnx"
+                export_qonnx(module, args=example_inputs, export_path=str(path))
+            else:
+                path = pathlib.Path(folder.name) / "module.pt2"
+                torch.export.save(torch.export.export(module, example_inputs, strict=False), path)
+    except Exception as error:
+        folder.cleanup()
+        raise CompileError(f"PyTorch cannot export the module: {error}") from error
+    finally:
+        for part, training in zip(parts, modes):
+            part.training = training
+    model = load(path, **options)
+    model._keep = (model._keep, folder)  # the file is read again for conversions
+    return model
