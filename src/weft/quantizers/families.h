@@ -57,6 +57,7 @@ Family selu_family();
 Family exponential_family();
 Family swish_family();
 Family silu_family();
+Family float_quant_family();
 Family gelu_family();
 Family keras_hard_sigmoid_family();
 

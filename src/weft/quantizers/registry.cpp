@@ -31,6 +31,7 @@ const std::vector<Family>& families() {
       elu_family(),
       erf_family(),
       exponential_family(),
+      float_quant_family(),
       floor_family(),
       gelu_family(),
       hard_shrink_family(),
