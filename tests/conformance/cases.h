@@ -27,6 +27,8 @@ void add_merge_cases(std::vector<Case>& out);
 
 /// Trees of every kind.
 void add_forest_cases(std::vector<Case>& out);
+/// Products of tensors, transposed convolutions, sorting, arrangements.
+void add_tensor_cases(std::vector<Case>& out);
 
 /// Plain functions, softmax and normalizations.
 void add_function_cases(std::vector<Case>& out);

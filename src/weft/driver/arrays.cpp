@@ -38,6 +38,8 @@ Result<Matched> match(const nn::Graph& graph, std::map<std::string, support::Arr
     if (std::holds_alternative<std::vector<std::string>>(array.data))
       return ctx.fail(Kind::ArrayMalformed, {.file = file, .tensor = port.name},
                       "the array holds texts, numbers are expected");
+    // One sample may come without its batch axis where the model itself has none.
+    if (array.shape == graph.at(port.tensor).shape) array.shape.insert(array.shape.begin(), 1);
     if (array.shape.empty())
       return ctx.fail(Kind::ShapeMismatch, {.file = file, .tensor = port.name},
                       "a single number has no batch axis; give one row per sample");

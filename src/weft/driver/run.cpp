@@ -114,7 +114,8 @@ Result<Prediction> predict_float(const Session& session, const InputRows& rows, 
   out.samples = rows.batch;
   out.isa = "float32";
   const auto start = std::chrono::steady_clock::now();
-  WEFT_TRY(const auto tensors, layers::run_float(graph, rows.inputs, rows.batch, ctx));
+  WEFT_TRY(const auto tensors, layers::run_float(graph, rows.inputs, rows.batch, ctx,
+                                                 options.trace ? layers::Keep::All : layers::Keep::Outputs));
   out.seconds = seconds_since(start);
   for (const auto& port : graph.outputs)
     out.outputs.push_back({port.name, graph.at(port.tensor).shape, "float32", tensors[port.tensor.index], {}});

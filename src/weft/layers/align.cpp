@@ -114,4 +114,22 @@ Result<Aligned> align(const nn::Node& node, Recipe& recipe, std::vector<exact::V
   return out;
 }
 
+Result<Aligned> aligned_inputs(const nn::Node& node, Recipe& recipe, std::size_t first, Context& ctx) {
+  std::vector<exact::ValueId> values;
+  for (std::size_t i = first; i < node.inputs.size(); ++i) {
+    WEFT_TRY(const auto codes, recipe.codes(node, Symbol(recipe.input(node, i)), false));
+    values.push_back(codes.value);
+  }
+  WEFT_TRY(Aligned out, align(node, recipe, values, ctx));
+  if (out.scale.per_tensor()) return out;
+  return ctx.fail(
+      Kind::LoweringUnsupported, node.origin,
+      "the inputs have one scale per channel and no small common one; give the layers in front result types");
+}
+
+Result<exact::ValueId> negated(const nn::Node& node, Recipe& recipe, exact::ValueId x, const Scale& scale) {
+  WEFT_TRY(const auto zero, recipe.add(node.name + "_zero", exact::Constant{{0}}, scale, node.origin, Shape{1}));
+  return recipe.add(node.name + "_negated", exact::Sub{zero, x, 0, 0}, scale, node.origin);
+}
+
 }  // namespace weft::layers

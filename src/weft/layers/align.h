@@ -19,4 +19,10 @@ struct Aligned {
 /// than 62 bits, all are rounded to the node's default type (certificate `quantized`).
 Result<Aligned> align(const nn::Node& node, Recipe& recipe, std::vector<exact::ValueId> values, Context& ctx);
 
+/// The node's inputs from `first` on as codes of one grid; refused where each channel would have its own.
+Result<Aligned> aligned_inputs(const nn::Node& node, Recipe& recipe, std::size_t first, Context& ctx);
+
+/// Negated codes: -x on the same scale.
+Result<exact::ValueId> negated(const nn::Node& node, Recipe& recipe, exact::ValueId x, const Scale& scale);
+
 }  // namespace weft::layers

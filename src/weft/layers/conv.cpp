@@ -89,8 +89,11 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
   const std::int64_t channels = x_shape.back();
   const std::int64_t outputs = m.groups * m.out;
   const std::int64_t taps = m.taps();
-  const auto indices = exact::window_indices(window, x_shape, window_shape(window, x_shape));
-  const std::int64_t positions = static_cast<std::int64_t>(indices.size()) / (taps * channels);
+  // Places of the taps; the channels of a place lie side by side.
+  Shape places = x_shape;
+  places.back() = 1;
+  const auto indices = exact::window_indices(window, places, window_shape(window, places));
+  const std::int64_t positions = static_cast<std::int64_t>(indices.size()) / taps;
   const auto& x = run.input(node, 0);
   auto& y = run.output(node);
   const auto size = static_cast<std::size_t>(element_count(x_shape));
@@ -100,8 +103,9 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
       float* out = y.data() + (b * positions + p) * outputs;
       std::fill(out, out + outputs, 0.0F);
       for (std::int64_t t = 0; t < taps; ++t) {
-        const std::int64_t first = indices[static_cast<std::size_t>((p * taps + t) * channels)];
-        if (first < 0) continue;  // padding
+        const std::int64_t place = indices[static_cast<std::size_t>(p * taps + t)];
+        if (place < 0) continue;  // padding
+        const std::int64_t first = place * channels;
         for (std::int64_t g = 0; g < m.groups; ++g)
           for (std::int64_t c = 0; c < m.in; ++c) {
             const float v = in[first + g * m.in + c];
@@ -142,6 +146,17 @@ IntegerParameter as_matrix(const IntegerParameter& kernel, const Matrix& m) {
   return out;
 }
 
+/// Whether some window sees padding.
+bool reaches_outside(const exact::Window& window, const Shape& x) {
+  const Shape positions = positions_of(window, x);
+  for (std::size_t d = 0; d < positions.size(); ++d) {
+    const std::int64_t last =
+        (positions[d] - 1) * window.stride[d] + (window.kernel[d] - 1) * window.dilation[d] - window.before[d];
+    if (window.before[d] > 0 || last >= x[d]) return true;
+  }
+  return false;
+}
+
 Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   const Shape x_shape = recipe.source().at(node.inputs[0]).shape;
   WEFT_TRY(const Matrix m, matrix_of(node, x_shape, ctx));
@@ -150,8 +165,7 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   WEFT_TRY(const auto bias, bias_parameter(node, recipe, kernel));
   const Symbol input = recipe.input(node);
   const Shape to = window_shape(window, x_shape);
-  const auto indices = exact::window_indices(window, x_shape, to);
-  const bool padded = std::find(indices.begin(), indices.end(), -1) != indices.end();
+  const bool padded = reaches_outside(window, x_shape);
   // An offset of the input would have to be padded with the code of zero, which it may not have.
   WEFT_TRY(Recipe::Codes x, recipe.codes(node, input, !padded));
   window.x = x.value;

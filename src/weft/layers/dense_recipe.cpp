@@ -56,6 +56,8 @@ std::optional<int> bias_refinement(const std::vector<Rational>& bias_codes) {
   return bits;
 }
 
+}  // namespace
+
 /// Largest float32 difference that any order of the framework's additions can make, per output: each of the n products
 /// and the operands behind them is rounded once, every partial sum once more (Higham, Accuracy and Stability of
 /// Numerical Algorithms, section 4.2): gamma_k = k u / (1 - k u), u = 2^-24.
@@ -63,8 +65,6 @@ double order_bound(double magnitude, std::int64_t terms) {
   const double ku = static_cast<double>(terms + 3) * 0x1p-24;
   return magnitude * ku / (1.0 - ku);
 }
-
-}  // namespace
 
 Result<void> lower_dense(const nn::Node& node, Recipe& recipe, const IntegerParameter& kernel,
                          const std::optional<IntegerParameter>& bias, Context& ctx) {

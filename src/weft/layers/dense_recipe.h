@@ -20,6 +20,9 @@ Result<void> lower_product(const nn::Node& node, Recipe& recipe, const Recipe::C
 Result<Symbol> product(const nn::Node& node, const std::string& name, Recipe& recipe, const Recipe::Codes& x,
                        const IntegerParameter& kernel, const std::optional<IntegerParameter>& bias, Context& ctx);
 
+/// Largest float32 difference that any order of `terms` additions of products with this sum of magnitudes can make.
+double order_bound(double magnitude, std::int64_t terms);
+
 /// The bias of a node as integers, or as float32 values where it is added in the step function: a float bias behind a
 /// kernel that carries its own quantizer.
 Result<std::optional<IntegerParameter>> bias_parameter(const nn::Node& node, Recipe& recipe,

@@ -50,16 +50,26 @@ Result<void> apply_function(const nn::Node& node, const std::string& role, std::
   return {};
 }
 
-Result<std::vector<std::vector<float>>> run_float(const nn::Graph& graph, const std::vector<std::vector<float>>& inputs,
-                                                  std::int64_t batch, Context& ctx, FloatRun::Ranges* ranges) {
+Result<std::vector<std::vector<float>>> run_float(
+    const nn::Graph& graph, const std::vector<std::vector<float>>& inputs, std::int64_t batch, Context& ctx, Keep keep,
+    FloatRun::Ranges* ranges, const std::function<void(const nn::Node&, const std::vector<float>&)>& seen) {
   FloatRun run(graph, batch);
   run.observe(ranges);
+  std::vector<std::size_t> uses(graph.tensors.size(), keep == Keep::All ? 1 : 0);
+  for (const auto& node : graph.nodes)
+    for (const auto id : node.inputs) ++uses[id.index];
+  for (const auto& port : graph.outputs) ++uses[port.tensor.index];
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) run.at(graph.inputs[i].tensor) = inputs.at(i);
   for (const auto& node : graph.nodes) {
     if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {.file = graph.file}, "the run was interrupted");
     const Layer* layer = find_layer(node.op);
     WEFT_CHECK(layer != nullptr, "graph was not checked");
     WEFT_TRY_VOID(layer->evaluate(node, run, ctx));
+    if (seen) seen(node, run.at(node.outputs[0]));
+    for (const auto id : node.inputs)
+      if (--uses[id.index] == 0) std::vector<float>().swap(run.at(id));
+    for (const auto id : node.outputs)
+      if (uses[id.index] == 0) std::vector<float>().swap(run.at(id));
   }
   std::vector<std::vector<float>> out;
   for (std::size_t i = 0; i < graph.tensors.size(); ++i)

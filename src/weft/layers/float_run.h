@@ -3,6 +3,7 @@
 /// Running the source model in its own float32 arithmetic.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -48,10 +49,16 @@ Result<FloatTensor> parameter_values(const nn::Node& node, const std::string& ro
 Result<void> apply_function(const nn::Node& node, const std::string& role, std::vector<float>& data,
                             std::int64_t channels, Context& ctx);
 
-/// Evaluates all nodes; inputs by graph input name, [batch, ...]. Returns every tensor by TensorId. `ranges`, if given,
-/// collects those of intermediates inside of layers.
-Result<std::vector<std::vector<float>>> run_float(const nn::Graph& graph, const std::vector<std::vector<float>>& inputs,
-                                                  std::int64_t batch, Context& ctx, FloatRun::Ranges* ranges = nullptr);
+/// What a run leaves behind: every tensor, or the graph's outputs only, so that others are freed after their last use.
+enum class Keep { All, Outputs };
+
+/// Evaluates all nodes; inputs in the order of the graph's, [batch, ...]. Returns tensors by TensorId; freed ones are
+/// empty. `ranges`, if given, collects those of intermediates inside of layers; `seen` gets every node's first result
+/// as soon as it is there.
+Result<std::vector<std::vector<float>>> run_float(
+    const nn::Graph& graph, const std::vector<std::vector<float>>& inputs, std::int64_t batch, Context& ctx,
+    Keep keep = Keep::All, FloatRun::Ranges* ranges = nullptr,
+    const std::function<void(const nn::Node&, const std::vector<float>&)>& seen = {});
 
 /// Softmax in place, in float32, of every row of `n` numbers.
 void softmax_rows(std::vector<float>& data, std::size_t n);

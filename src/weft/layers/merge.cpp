@@ -12,6 +12,7 @@
 #include "weft/layers/recipe.h"
 
 namespace weft::layers {
+
 namespace {
 
 Result<Shape> merge_shape(const nn::Graph& graph, const nn::Node& node, Context& ctx) {
@@ -52,28 +53,9 @@ Result<void> merge_evaluate(const nn::Node& node, FloatRun& run, Context&) {
   return {};
 }
 
-/// All inputs as codes of one grid.
-Result<Aligned> aligned_inputs(const nn::Node& node, Recipe& recipe, Context& ctx) {
-  std::vector<exact::ValueId> values;
-  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-    WEFT_TRY(const auto codes, recipe.codes(node, Symbol(recipe.input(node, i)), false));
-    values.push_back(codes.value);
-  }
-  WEFT_TRY(Aligned out, align(node, recipe, values, ctx));
-  if (out.scale.per_tensor()) return out;
-  return ctx.fail(
-      Kind::LoweringUnsupported, node.origin,
-      "the inputs have one scale per channel and no small common one; give the layers in front result types");
-}
-
-Result<exact::ValueId> negated(const nn::Node& node, Recipe& recipe, exact::ValueId x, const Scale& scale) {
-  WEFT_TRY(const auto zero, recipe.add(node.name + "_zero", exact::Constant{{0}}, scale, node.origin, Shape{1}));
-  return recipe.add(node.name + "_negated", exact::Sub{zero, x, 0, 0}, scale, node.origin);
-}
-
 Result<void> merge_lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   const Shape to = recipe.source().at(node.outputs[0]).shape;
-  WEFT_TRY(const Aligned in, aligned_inputs(node, recipe, ctx));
+  WEFT_TRY(const Aligned in, aligned_inputs(node, recipe, 0, ctx));
   const Scale& scale = in.scale;
   exact::ValueId result = in.values[0];
   for (std::size_t i = 1; i < in.values.size(); ++i) {

@@ -9,15 +9,21 @@
 #include "weft/layers/movement.h"
 
 namespace weft::layers {
-Result<Symbol> movable(const nn::Node& node, Recipe& recipe, std::size_t i, bool keeps_last_axis) {
-  Symbol symbol = recipe.input(node, i);
-  const bool per_channel = !recipe.value(symbol.value).scale.per_tensor() || symbol.order_bound.size() > 1 ||
-                           std::any_of(symbol.pending.begin(), symbol.pending.end(), [](const Step& s) {
-                             const auto* a = std::get_if<exact::ReadoutStep>(&s);
-                             const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&s);
-                             return (a != nullptr && a->operands.size() > 1) || (f != nullptr && (*f)->channels() > 1);
-                           });
-  if (keeps_last_axis || !per_channel) return symbol;
+namespace {
+
+bool per_channel(const Recipe& recipe, const Symbol& symbol) {
+  return !recipe.value(symbol.value).scale.per_tensor() || symbol.order_bound.size() > 1 ||
+         std::any_of(symbol.pending.begin(), symbol.pending.end(), [](const Step& s) {
+           const auto* a = std::get_if<exact::ReadoutStep>(&s);
+           const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&s);
+           return (a != nullptr && a->operands.size() > 1) || (f != nullptr && (*f)->channels() > 1);
+         });
+}
+
+}  // namespace
+
+Result<Symbol> fixed_symbol(const nn::Node& node, Recipe& recipe, Symbol symbol) {
+  if (!per_channel(recipe, symbol)) return symbol;
   WEFT_TRY(const auto codes, recipe.codes(node, symbol, false));
   if (!recipe.value(codes.value).scale.per_tensor())
     return recipe.context().fail(
@@ -28,6 +34,12 @@ Result<Symbol> movable(const nn::Node& node, Recipe& recipe, std::size_t i, bool
   symbol.moved.reset();
   symbol.order_bound.clear();
   return symbol;
+}
+
+Result<Symbol> movable(const nn::Node& node, Recipe& recipe, std::size_t i, bool keeps_last_axis) {
+  Symbol symbol = recipe.input(node, i);
+  if (keeps_last_axis) return symbol;
+  return fixed_symbol(node, recipe, std::move(symbol));
 }
 
 namespace {

@@ -11,4 +11,10 @@ namespace weft::layers {
 /// the last axis; unless that is kept, the numbers are fixed as codes first.
 Result<Symbol> movable(const nn::Node& node, Recipe& recipe, std::size_t i, bool keeps_last_axis);
 
+/// A symbol whose numbers are fixed as codes where scale or pending steps belong to the last axis.
+Result<Symbol> fixed_symbol(const nn::Node& node, Recipe& recipe, Symbol symbol);
+
+/// The code of a number that pads a tensor of this scale; refused where it lies between codes.
+Result<Int> padding_code(const nn::Node& node, double number, const Scale& scale, Context& ctx);
+
 }  // namespace weft::layers

@@ -45,13 +45,17 @@ const std::vector<Layer>& all_layers() {
                                           average_pool_layer(),
                                           batch_norm_layer(),
                                           concat_layer(),
+                                          constant_layer(),
                                           conv_layer(),
                                           conv_batchnorm_layer(),
+                                          conv_transpose_layer(),
                                           dense_layer(),
                                           dense_batchnorm_layer(),
                                           depthwise_conv_layer(),
                                           depthwise_conv_batchnorm_layer(),
                                           div_layer(),
+                                          einsum_layer(),
+                                          embedding_layer(),
                                           forest_layer(),
                                           global_average_pool_layer(),
                                           global_max_pool_layer(),
@@ -81,6 +85,7 @@ const std::vector<Layer>& all_layers() {
                                           normalization_layer(),
                                           pad_layer(),
                                           permute_layer(),
+                                          pick_layer(),
                                           pow_layer(),
                                           reduce_max_layer(),
                                           reduce_mean_layer(),
@@ -93,7 +98,9 @@ const std::vector<Layer>& all_layers() {
                                           softmax_layer(),
                                           sub_layer(),
                                           take_layer(),
-                                          upsample_layer()};
+                                          top_k_layer(),
+                                          upsample_layer(),
+                                          where_layer()};
   return rows;
 }
 

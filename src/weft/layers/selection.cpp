@@ -11,6 +11,19 @@
 #include "weft/layers/movement.h"
 
 namespace weft::layers {
+
+Result<Int> padding_code(const nn::Node& node, double number, const Scale& scale, Context& ctx) {
+  const Rational value = fixed::rational_from_double(number);
+  const Rational code = scale.per_tensor() ? value / scale.at(0) : value;
+  const auto as_int = denominator(code) == 1 ? fixed::to_int(numerator(code)) : std::nullopt;
+  if (!as_int || (!scale.per_tensor() && value != 0))
+    return ctx.fail(Kind::LoweringUnsupported, node.origin,
+                    fmt::format("the padding value {} lies on no code of the input; pad with zero, or give the layer "
+                                "in front a result type",
+                                number));
+  return *as_int;
+}
+
 namespace {
 
 constexpr std::int64_t kOutside = -1;
@@ -175,15 +188,7 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   }
   const Scale scale = recipe.value(symbol.value).scale;
   if (padded) {
-    const Rational value = fixed::rational_from_double(get_double(node.attributes, "value", 0.0));
-    const Rational code = scale.per_tensor() ? value / scale.at(0) : value;
-    const auto as_int = denominator(code) == 1 ? fixed::to_int(numerator(code)) : std::nullopt;
-    if (!as_int || (!scale.per_tensor() && value != 0))
-      return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                      fmt::format("the padding value {} lies on no code of the input; pad with zero, or give the layer "
-                                  "in front a result type",
-                                  get_double(node.attributes, "value", 0.0)));
-    gather.pad = *as_int;
+    WEFT_TRY(gather.pad, padding_code(node, get_double(node.attributes, "value", 0.0), scale, ctx));
   }
   gather.x = symbol.value;
   WEFT_TRY(symbol.value, recipe.add(node.name, std::move(gather), scale, node.origin, to));

@@ -38,6 +38,30 @@ std::vector<const nn::Node*> quantizers_behind(const nn::Graph& graph, nn::Tenso
   return found;
 }
 
+/// The rows of the tables that alone read this tensor as indices.
+std::optional<std::int64_t> table_rows_behind(const nn::Graph& graph, nn::TensorId tensor) {
+  std::optional<std::int64_t> rows;
+  std::vector<nn::TensorId> open{tensor};
+  while (!open.empty()) {
+    const auto id = open.back();
+    open.pop_back();
+    for (const auto& port : graph.outputs)
+      if (port.tensor == id) return std::nullopt;
+    for (const auto* node : graph.consumers(id)) {
+      if (node->op == "Identity" || node->op == "Reshape" || node->op == "Permute" || node->op == "Slice" ||
+          node->op == "Take") {
+        open.push_back(node->outputs[0]);
+        continue;
+      }
+      const auto table = node->parameters.find("table");
+      if (node->op != "Embedding" || table == node->parameters.end() || table->second.values.shape.empty())
+        return std::nullopt;
+      rows = std::max(rows.value_or(0), table->second.values.shape[0]);
+    }
+  }
+  return rows;
+}
+
 fixed::Rounding qonnx_rounding(std::string mode) {
   std::transform(mode.begin(), mode.end(), mode.begin(),
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
@@ -125,6 +149,12 @@ Result<InputType> input_type(const nn::Graph& graph, const nn::GraphPort& port, 
     if (const auto it = options.input_types.find(key);
         it != options.input_types.end() && it->second.form != fixed::TypeSpec::Form::Auto)
       return from_spec(it->second, "option");
+  if (const auto rows = table_rows_behind(graph, port.tensor)) {
+    fixed::FixedType type{1, 1, false};
+    while ((std::int64_t{1} << type.width_bits) < *rows) ++type.width_bits;
+    type.integer_bits = type.width_bits;
+    return from_spec({fixed::TypeSpec::Form::Fixed, type, true}, "model");
+  }
   const auto nodes = quantizers_behind(graph, port.tensor);
   if (!nodes.empty()) {
     WEFT_TRY(auto own, from_quantizer(nodes[0]->functions.at("activation"), nodes[0]->origin, ctx));

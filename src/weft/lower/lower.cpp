@@ -20,13 +20,13 @@ Result<std::map<std::string, std::pair<double, double>>> observe(const nn::Graph
                                                                  layers::FloatRun::Ranges& intermediates,
                                                                  Context& ctx) {
   std::map<std::string, std::pair<double, double>> out;
-  WEFT_TRY(const auto tensors, layers::run_float(graph, calibration.inputs, calibration.batch, ctx, &intermediates));
-  const auto note = [&](const std::string& name, const std::vector<float>& data) {
+  const auto note = [&](const nn::Node& node, const std::vector<float>& data) {
     if (data.empty()) return;
     const auto [lo, hi] = std::minmax_element(data.begin(), data.end());
-    out[name] = {*lo, *hi};
+    out[node.name] = {*lo, *hi};
   };
-  for (const auto& node : graph.nodes) note(node.name, tensors[node.outputs[0].index]);
+  WEFT_TRY(const auto outputs,
+           layers::run_float(graph, calibration.inputs, calibration.batch, ctx, layers::Keep::Outputs, &intermediates, note));
   return out;
 }
 
