@@ -23,7 +23,7 @@ Shape padded(const Shape& shape, std::size_t rank) {
 
 Shape Dynamic::sample_shape() const {
   Shape out = shape;
-  out.erase(out.begin() + static_cast<std::ptrdiff_t>(batch_axis));
+  if (batch_axis >= 0) out.erase(out.begin() + static_cast<std::ptrdiff_t>(batch_axis));
   return out;
 }
 
@@ -36,7 +36,18 @@ Shape Dynamic::channels_last_shape() const {
 
 std::int64_t Dynamic::layer_axis(std::int64_t axis) const {
   if (channels_last) return axis == 1 ? rank() - 2 : axis - 2;
-  return axis < batch_axis ? axis : axis - 1;
+  return batch_axis < 0 || axis < batch_axis ? axis : axis - 1;
+}
+
+void Builder::roll_back(const Mark& mark) {
+  graph.nodes.resize(mark.nodes);
+  graph.tensors.resize(mark.tensors);
+  names = mark.names;
+  const auto gone = [&](const auto& entry) {
+    return entry.first.index >= mark.tensors || entry.second.index >= mark.tensors;
+  };
+  std::erase_if(channels_last_of, gone);
+  std::erase_if(channels_first_of, gone);
 }
 
 std::string Builder::unique_name(const std::string& wanted) {
@@ -294,8 +305,8 @@ Result<nn::Parameter> Call::operand(const Constant& c, const Dynamic& x) const {
     if (shape[d] != 1 && shape[d] != x.shape[d]) return mismatch();
   }
   Constant local = with_shape(c, shape);
-  const auto batch = static_cast<std::size_t>(x.batch_axis);
-  if (shape[batch] != 1) {
+  const auto batch = x.batch_axis < 0 ? shape.size() : static_cast<std::size_t>(x.batch_axis);
+  if (batch < shape.size() && shape[batch] != 1) {
     // One slice per sample: fine only when all are the same.
     Shape one = shape;
     one[batch] = 1;
@@ -336,8 +347,8 @@ Result<nn::Parameter> Call::operand(const Constant& c, const Dynamic& x) const {
       out.push_back(1);
   }
   WEFT_CHECK(next == extents.size(), "shape of the layer graph does not follow the source");
-  const auto used = std::find_if(out.begin(), out.end(), [](std::int64_t e) { return e != 1; });
-  out.erase(out.begin(), used);
+  const auto leading = std::find_if(out.begin(), out.end(), [](std::int64_t e) { return e != 1; });
+  out.erase(out.begin(), leading);
   return to_parameter(with_shape(local, out));
 }
 

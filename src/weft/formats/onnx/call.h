@@ -28,15 +28,18 @@ struct PendingQuantizer {
   std::int64_t axis = 1;
   std::int64_t lo = 0;  ///< smallest and largest integer
   std::int64_t hi = 0;
+  /// The tensor holds the numbers that the integers stand for already.
+  bool settled = false;
 };
 
-/// A tensor that depends on the input. The layer graph's tensor has the same elements without the batch axis.
+/// A tensor that depends on the input. The layer graph's tensor has the same elements without the batch axis, if there
+/// is one (Builder::whole).
 /// In ONNX order, its elements have the same order, and axes of extent one may be missing or added, so that Unsqueeze
 /// and Squeeze cost nothing. With `channels_last`, it is exactly [spatial..., C] where ONNX has [batch, C, spatial...].
 struct Dynamic {
   nn::TensorId tensor;
-  Shape shape;  ///< as ONNX sees it, with the file's batch
-  std::int64_t batch_axis = 0;
+  Shape shape;                  ///< as ONNX sees it, with the file's batch
+  std::int64_t batch_axis = 0;  ///< -1: none, all elements belong to one sample
   Element element = Element::Float32;
   bool channels_last = false;
   std::shared_ptr<const PendingQuantizer> pending{};  ///< `tensor` holds what is to be quantized
@@ -73,6 +76,9 @@ struct Builder {
   /// The file's batch extent; 1 when it is symbolic.
   std::int64_t batch = 1;
   bool batch_is_fixed = false;
+  /// No axis is a batch: the file computes one sample from tensors of fixed shapes. Any axis of extent one may still
+  /// play the batch where an operator wants one.
+  bool whole = false;
   std::set<std::string> names;
   /// Next number to try for a name that was taken, so that many equal names cost no search.
   std::map<std::string, std::uint64_t> next_number;
@@ -85,6 +91,15 @@ struct Builder {
 
   /// `wanted`, or `wanted` with a number, whichever is new.
   std::string unique_name(const std::string& wanted);
+
+  /// What an operator that was read in vain leaves behind goes again.
+  struct Mark {
+    std::size_t nodes = 0;
+    std::size_t tensors = 0;
+    std::set<std::string> names;
+  };
+  [[nodiscard]] Mark mark() const { return {graph.nodes.size(), graph.tensors.size(), names}; }
+  void roll_back(const Mark& mark);
 };
 
 /// A layer to be added.
@@ -108,6 +123,8 @@ struct Call {
   std::int64_t opset = 0;  ///< of the node's domain
   SourceAttributes attributes;
   Values inputs;
+  /// Which outputs anything reads.
+  std::vector<bool> used{};
 
   diag::Failure fail(Kind kind, std::string message) const { return ctx.fail(kind, origin, std::move(message)); }
 

@@ -10,7 +10,9 @@
 #include <set>
 #include <unordered_map>
 
+#include "weft/formats/onnx/attempt.h"
 #include "weft/formats/onnx/operators.h"
+#include "weft/formats/onnx/tensors.h"
 
 namespace weft::formats::onnx {
 namespace {
@@ -21,7 +23,9 @@ constexpr std::int64_t kMaxOpset = 28;
 
 class Importer {
  public:
-  Importer(const SourceModel& source, Context& ctx) : source_(source), ctx_(ctx) {}
+  Importer(const SourceModel& source, Context& ctx, bool whole = false) : source_(source), ctx_(ctx) {
+    builder_.whole = whole;
+  }
 
   Result<void> prepare();
   Result<std::set<std::string>> inputs_with_time_first();
@@ -30,6 +34,7 @@ class Importer {
   Result<void> run();
   Result<nn::Graph> finish();
   Result<std::vector<Constant>> constants();
+  [[nodiscard]] bool samples_moved() const { return samples_moved_; }
 
  private:
   Origin origin_of(std::size_t node) const;
@@ -52,6 +57,7 @@ class Importer {
   std::vector<bool> needed_;
   std::vector<std::size_t> order_;
   std::vector<std::string> layer_names_;
+  bool samples_moved_ = false;
 };
 
 std::string first_output(const NodeHead& node) {
@@ -197,12 +203,15 @@ const char* why_not(const NodeHead& node) {
   if (node.domain.rfind("finn.custom_op.fpgadataflow", 0) == 0) {
     return "these are hardware layers that FINN has built already; give the model from before that step";
   }
-  if (node.op_type == "ConvTranspose") return "no layer of Weft does this; use a nearest-neighbour Resize and a Conv";
+  if (node.op_type == "DynamicQuantizeLinear")
+    return "its scale is computed from the data, which no hardware does; quantize statically";
+  if (node.op_type == "MaxUnpool" || node.op_type == "MaxRoiPool")
+    return "it places elements by indices that depend on the data";
   if (node.op_type == "If" || node.op_type == "Loop" || node.op_type == "Scan") {
     return "operators with graphs inside are not read; simplify the model before";
   }
   if (node.op_type.rfind("QLinear", 0) == 0 || node.op_type.find("Integer") != std::string::npos) {
-    return "models of integer operators are not read; export with QuantizeLinear and DequantizeLinear pairs";
+    return "this operator on integers is not read; export with QuantizeLinear and DequantizeLinear pairs";
   }
   return nullptr;
 }
@@ -284,6 +293,7 @@ Result<void> Importer::add_inputs() {
   builder_.graph.framework = nn::Framework::Onnx;
   std::optional<std::int64_t> batch;
   WEFT_TRY(const auto time_first, inputs_with_time_first());
+  if (builder_.whole) batch = 1;
   for (const auto& port : source_.inputs()) {
     const std::size_t axis = time_first.count(port.name) != 0 ? 1 : 0;
     const Origin origin{.file = source_.file(), .tensor = port.name};
@@ -291,21 +301,26 @@ Result<void> Importer::add_inputs() {
       return ctx_.fail(kind, origin, fmt::format("graph input `{}` {}", port.name, what));
     };
     const auto element = element_from_number(port.element_number);
-    if (!element || (is_floating(*element) && *element != Element::Float32)) {
+    if (!element || (is_floating(*element) && *element != Element::Float32 && *element != Element::Float64)) {
       return fail(Kind::AttributeUnsupported,
                   fmt::format("holds {}; float32 and integers are supported", element_name(port.element_number)));
     }
+    if (*element == Element::Float64)
+      ctx_.report(Kind::Info, origin,
+                  fmt::format("graph input `{}` holds float64; it is computed in float32", port.name));
     if (!port.has_shape)
       return fail(Kind::ShapeMismatch, "has no shape; give it one with a fixed extent for every axis but the batch");
-    if (port.shape.empty()) return fail(Kind::ShapeMismatch, "is a single number without a batch axis");
+    if (port.shape.empty() && !builder_.whole)
+      return fail(Kind::ShapeMismatch, "is a single number without a batch axis");
     if (port.shape.size() > kMaxRank) return fail(Kind::LimitExceeded, fmt::format("has {} axes", port.shape.size()));
-    if (port.shape.size() <= axis) return fail(Kind::ShapeMismatch, "has no batch axis");
+    if (port.shape.size() <= axis && !builder_.whole) return fail(Kind::ShapeMismatch, "has no batch axis");
     for (std::size_t d = 0; d < port.shape.size(); ++d) {
-      if (d != axis && port.shape[d] < 1) {
+      if ((d != axis || builder_.whole) && port.shape[d] < 1) {
         return fail(Kind::ShapeMismatch,
                     fmt::format("has no fixed extent at axis {}; only the batch (axis {}) may be open", d, axis));
       }
     }
+    if (builder_.whole) continue;
     // 0 and below also stand for "open" in old files.
     const auto extent = port.shape[axis];
     if (extent < 1) continue;
@@ -321,9 +336,14 @@ Result<void> Importer::add_inputs() {
   for (const auto& port : source_.inputs()) {
     Dynamic x;
     x.shape = port.shape;
-    x.batch_axis = time_first.count(port.name) != 0 ? 1 : 0;
-    x.shape[static_cast<std::size_t>(x.batch_axis)] = builder_.batch;
+    if (builder_.whole) {
+      if (x.shape.empty() || x.shape.front() != 1) x.batch_axis = -1;
+    } else {
+      x.batch_axis = time_first.count(port.name) != 0 ? 1 : 0;
+      x.shape[static_cast<std::size_t>(x.batch_axis)] = builder_.batch;
+    }
     x.element = *element_from_number(port.element_number);
+    if (x.element == Element::Float64) x.element = Element::Float32;
     if (!checked_count(x.shape, kMaxExtentProduct) || !checked_count(x.sample_shape(), ctx_.limits.tensor_elements)) {
       return ctx_.fail(
           Kind::LimitExceeded, {.file = source_.file(), .tensor = port.name},
@@ -348,6 +368,8 @@ Result<Value> Importer::input_value(const std::string& name, const Origin& origi
   }
   Result<Constant> decoded = source_.initializer(name, ctx_);
   if (!decoded) return diag::failure;
+  // Numbers of both widths are held as float32 and meet as such.
+  if (decoded->element == Element::Float64) decoded->element = Element::Float32;
   Value value(std::move(decoded).value());
   values_[name] = value;
   return value;
@@ -395,6 +417,10 @@ Result<void> Importer::run_node(std::size_t n) {
             .opset = opset,
             .attributes = std::move(attributes),
             .inputs = {}};
+  for (const auto& name : node.outputs) {
+    const auto found = uses_.find(name);
+    call.used.push_back(!name.empty() && found != uses_.end() && found->second != 0);
+  }
   for (std::size_t i = 0; i < given; ++i) {
     if (node.inputs[i].empty()) {
       call.inputs.emplace_back();
@@ -403,15 +429,8 @@ Result<void> Importer::run_node(std::size_t n) {
     WEFT_TRY(Value value, input_value(node.inputs[i], origin));
     call.inputs.push_back(std::move(value));
   }
-  for (std::size_t i = 0; i < given; ++i) {
-    if (!call.inputs[i].dynamic || !call.inputs[i].dynamic->pending) continue;
-    if (node.op_type == "Clip" || node.op_type == "DequantizeLinear") continue;
-    return call.fail(Kind::LayerUnsupported,
-                     fmt::format("`{}` holds the integers of a QuantizeLinear; only Clip and DequantizeLinear may "
-                                 "follow it",
-                                 node.inputs[i]));
-  }
-  WEFT_TRY(Values results, row->handler(call));
+  WEFT_TRY_VOID(settle_integers(call));
+  WEFT_TRY(Values results, call_operator(*row, call));
   results.resize(std::max(results.size(), node.outputs.size()));
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     WEFT_TRY_VOID(check_output(results[i], origin));
@@ -454,16 +473,9 @@ Result<nn::Graph> Importer::finish() {
     const Origin origin{.file = source_.file(), .tensor = name};
     Result<Value> value = input_value(name, origin);
     if (!value) return diag::failure;
-    if (!value->dynamic) {
+    if (!value->dynamic && !builder_.whole) {
       ctx_.report(Kind::LayerUnsupported, origin,
                   fmt::format("graph output `{}` is a constant; remove it from the outputs", name));
-      ok = false;
-      continue;
-    }
-    if (value->dynamic->pending) {
-      ctx_.report(
-          Kind::LayerUnsupported, origin,
-          fmt::format("graph output `{}` holds the integers of a QuantizeLinear; add its DequantizeLinear", name));
       ok = false;
       continue;
     }
@@ -475,7 +487,14 @@ Result<nn::Graph> Importer::finish() {
                     .origin = origin,
                     .attributes = {},
                     .inputs = {}};
-    WEFT_TRY(const Dynamic x, call.in_onnx_order(*value->dynamic));
+    Dynamic x;
+    if (value->constant) {
+      WEFT_TRY(x, as_layer(call, *value->constant, static_cast<std::int64_t>(value->constant->shape.size()), -1));
+    } else {
+      WEFT_TRY(x, ops::as_integers(call, *value->dynamic));
+    }
+    WEFT_TRY(x, call.in_onnx_order(x));
+    samples_moved_ = samples_moved_ || (x.batch_axis > 0 && builder_.batch_is_fixed && builder_.batch > 1);
     builder_.graph.outputs.push_back({name, x.tensor});
   }
   if (!ok) return diag::failure;
@@ -496,12 +515,54 @@ Result<std::vector<Constant>> Importer::constants() {
 
 }  // namespace
 
-Result<nn::Graph> import_graph(const SourceModel& source, Context& ctx) {
-  Importer importer(source, ctx);
+namespace {
+
+/// `moved`: set when an output of several samples has them elsewhere than on its first axis.
+Result<nn::Graph> import_once(const SourceModel& source, bool whole, bool& moved, Context& ctx) {
+  Importer importer(source, ctx, whole);
   WEFT_TRY_VOID(importer.prepare());
   WEFT_TRY_VOID(importer.add_inputs());
   WEFT_TRY_VOID(importer.run());
-  return importer.finish();
+  WEFT_TRY(auto graph, importer.finish());
+  moved = importer.samples_moved();
+  return graph;
+}
+
+bool all_fixed(const SourceModel& source) {
+  return std::all_of(source.inputs().begin(), source.inputs().end(), [](const auto& port) {
+    return port.has_shape && std::all_of(port.shape.begin(), port.shape.end(), [](auto e) { return e >= 1; });
+  });
+}
+
+}  // namespace
+
+Result<nn::Graph> import_graph(const SourceModel& source, Context& ctx) {
+  bool moved = false;
+  if (!all_fixed(source)) return import_once(source, false, moved, ctx);
+  // Axis 0 is the batch where every operator keeps samples apart. Else a file of fixed shapes computes one sample.
+  diag::Engine batched, whole;
+  Context first = quiet(batched, ctx);
+  auto graph = import_once(source, false, moved, first);
+  if ((graph && !moved) || ctx.cancelled()) {
+    copy_diagnostics(batched, ctx);
+    return graph;
+  }
+  Context second = quiet(whole, ctx);
+  auto one = import_once(source, true, moved, second);
+  if (!one) {
+    copy_diagnostics(batched, ctx);
+    return graph;
+  }
+  copy_diagnostics(whole, ctx);
+  std::string why = "the samples would lie elsewhere in an output";
+  for (const auto& d : batched.all()) {
+    if (d.severity != diag::Severity::Error) continue;
+    why = d.message;
+    break;
+  }
+  ctx.report(Kind::Info, {.file = source.file()},
+             fmt::format("axis 0 is no batch ({}); the file's inputs are read as one sample", why));
+  return one;
 }
 
 Result<std::vector<Constant>> fold_outputs(const SourceModel& source, const std::map<std::string, Constant>& inputs,

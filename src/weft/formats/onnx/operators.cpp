@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "weft/formats/onnx/operators.h"
 
+#include <algorithm>
+
 #include "weft/formats/onnx/onnx.h"
 
 namespace weft::formats::onnx {
 
+namespace {
+
+std::vector<Operator> sorted(std::vector<Operator> rows) {
+  for (const auto& more : {tensor_operators(), integer_operators(), qonnx_operators()})
+    rows.insert(rows.end(), more.begin(), more.end());
+  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return rows;
+}
+
+}  // namespace
+
 const std::vector<Operator>& operator_table() {
-  static const std::vector<Operator> table = {
+  static const std::vector<Operator> table = sorted({
       {.name = "Abs", .attributes = {"consumed_inputs"}, .handler = ops::abs},
       {.name = "Acos", .handler = ops::unary_function},
       {.name = "Acosh", .handler = ops::unary_function},
@@ -15,11 +28,7 @@ const std::vector<Operator>& operator_table() {
        .min_inputs = 2,
        .max_inputs = 2,
        .handler = ops::add,
-       .note = "data tensors of equal rank, or data and a constant that broadcasts to it"},
-      {.name = "ArgMax",
-       .attributes = {"axis", "keepdims", "select_last_index"},
-       .handler = ops::argmax,
-       .note = "axis 1 or last, first of equal elements"},
+       .note = "data and constants that broadcast; data of different ranks where there is no batch"},
       {.name = "Asin", .handler = ops::unary_function},
       {.name = "Asinh", .handler = ops::unary_function},
       {.name = "Atan", .handler = ops::unary_function},
@@ -109,7 +118,6 @@ const std::vector<Operator>& operator_table() {
       {.name = "Elu", .attributes = {"alpha", "consumed_inputs"}, .handler = ops::elu},
       {.name = "Erf", .handler = ops::unary_function},
       {.name = "Exp", .attributes = {"consumed_inputs"}, .handler = ops::exp},
-      {.name = "Expand", .min_inputs = 2, .max_inputs = 2, .handler = ops::expand, .note = "constants only"},
       {.name = "Flatten",
        .attributes = {"axis"},
        .handler = ops::flatten,
@@ -128,14 +136,14 @@ const std::vector<Operator>& operator_table() {
        .min_inputs = 2,
        .max_inputs = 2,
        .handler = ops::gather,
-       .note = "constant indices; constants, and data along axes that are not the batch"},
+       .note = "constant indices along axes that are not the batch; rows of a constant by data"},
       {.name = "Gelu", .attributes = {"approximate"}, .handler = ops::gelu},
       {.name = "Gemm",
        .attributes = {"alpha", "beta", "transA", "transB", "broadcast"},
        .min_inputs = 2,
        .max_inputs = 3,
        .handler = ops::gemm,
-       .note = "data x constant, transA = 0"},
+       .note = "any operand data or constant; the batch is not summed"},
       {.name = "GlobalAveragePool", .handler = ops::global_average_pool},
       {.name = "GlobalMaxPool", .handler = ops::global_max_pool},
       {.name = "GroupNormalization",
@@ -182,13 +190,11 @@ const std::vector<Operator>& operator_table() {
        .attributes = {"axis", "p"},
        .handler = ops::lp_normalization,
        .note = "p 1 or 2, not over the batch"},
-      {.name = "MatMul", .min_inputs = 2, .max_inputs = 2, .handler = ops::matmul, .note = "data x constant"},
-      {.name = "Max",
-       .attributes = {"consumed_inputs"},
-       .min_inputs = 1,
-       .max_inputs = 1024,
-       .handler = ops::max,
-       .note = "data and one number"},
+      {.name = "MatMul",
+       .min_inputs = 2,
+       .max_inputs = 2,
+       .handler = ops::matmul,
+       .note = "data and constants, stacks that broadcast"},
       {.name = "MaxPool",
        .attributes = {"auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"},
        .handler = ops::max_pool,
@@ -207,12 +213,6 @@ const std::vector<Operator>& operator_table() {
        .attributes = {"axes"},
        .handler = ops::mean_variance_normalization,
        .note = "not over the batch"},
-      {.name = "Min",
-       .attributes = {"consumed_inputs"},
-       .min_inputs = 1,
-       .max_inputs = 1024,
-       .handler = ops::min,
-       .note = "data and one number"},
       {.name = "Mish", .handler = ops::unary_function},
       {.name = "Mul",
        .attributes = {"axis", "broadcast", "consumed_inputs"},
@@ -276,18 +276,6 @@ const std::vector<Operator>& operator_table() {
        .handler = ops::rnn,
        .note = "constant weights; sequences of full length; initial states constant or data"},
       {.name = "Reciprocal", .attributes = {"consumed_inputs"}, .handler = ops::reciprocal},
-      {.name = "ReduceMax",
-       .attributes = {"axes", "keepdims", "noop_with_empty_axes"},
-       .min_inputs = 1,
-       .max_inputs = 2,
-       .handler = ops::reduce_max,
-       .note = "[N,C,...] over all spatial axes"},
-      {.name = "ReduceMean",
-       .attributes = {"axes", "keepdims", "noop_with_empty_axes"},
-       .min_inputs = 1,
-       .max_inputs = 2,
-       .handler = ops::reduce_mean,
-       .note = "[N,C,...] over all spatial axes"},
       {.name = "Relu", .attributes = {"consumed_inputs"}, .handler = ops::relu},
       {.name = "Reshape",
        .attributes = {"shape", "allowzero", "consumed_inputs"},
@@ -301,7 +289,7 @@ const std::vector<Operator>& operator_table() {
        .min_inputs = 1,
        .max_inputs = 4,
        .handler = ops::resize,
-       .note = "nearest, where it repeats elements a whole number of times"},
+       .note = "nearest, linear and cubic, any scale and coordinate transformation; constant sizes"},
       {.name = "Round", .handler = ops::unary_function},
       {.name = "Selu",
        .attributes = {"alpha", "gamma", "consumed_inputs"},
@@ -351,13 +339,6 @@ const std::vector<Operator>& operator_table() {
       {.name = "Tan", .handler = ops::unary_function},
       {.name = "Tanh", .attributes = {"consumed_inputs"}, .handler = ops::tanh},
       {.name = "ThresholdedRelu", .attributes = {"alpha", "consumed_inputs"}, .handler = ops::thresholded_relu},
-      {.name = "TopK",
-       .attributes = {"k", "axis", "largest", "sorted"},
-       .min_inputs = 1,
-       .max_inputs = 2,
-       .outputs = 2,
-       .handler = ops::top_k,
-       .note = "indices only; axis 1 or last, largest first"},
       {.name = "Transpose", .attributes = {"perm"}, .handler = ops::transpose},
       {.name = "TreeEnsemble",
        .domains = kMachineLearning,
@@ -424,13 +405,13 @@ const std::vector<Operator>& operator_table() {
        .min_inputs = 1,
        .max_inputs = 2,
        .handler = ops::upsample,
-       .note = "nearest with whole factors"},
+       .note = "nearest and linear, any scale"},
       {.name = "ZipMap",
        .domains = kMachineLearning,
        .attributes = {"classlabels_int64s", "classlabels_strings"},
        .handler = ops::identity,
        .note = "passes the scores through"},
-  };
+  });
   return table;
 }
 
@@ -441,6 +422,7 @@ const Operator* find_operator(const std::string& op_type, const std::string& dom
     bit = kQuantSets;
   if (domain == "qonnx.custom_op.channels_last") bit = kChannelsLast;
   if (domain == "ai.onnx.ml") bit = kMachineLearning;
+  if (domain == "com.microsoft") bit = kMicrosoft;
   for (const auto& row : operator_table()) {
     if (row.name == op_type && (row.domains & bit) != 0) return &row;
   }
@@ -456,6 +438,7 @@ std::vector<std::string_view> domain_names(unsigned domains) {
   }
   if ((domains & kChannelsLast) != 0) names.emplace_back("qonnx.custom_op.channels_last");
   if ((domains & kMachineLearning) != 0) names.emplace_back("ai.onnx.ml");
+  if ((domains & kMicrosoft) != 0) names.emplace_back("com.microsoft");
   return names;
 }
 

@@ -16,6 +16,7 @@ enum DomainBit : unsigned {
   kQuantSets = 2,        ///< qonnx.custom_op.general, onnx.brevitas, finn.custom_op.general; and "" in old files
   kChannelsLast = 4,     ///< qonnx.custom_op.channels_last
   kMachineLearning = 8,  ///< ai.onnx.ml
+  kMicrosoft = 16,       ///< com.microsoft
 };
 
 /// One row of the table.
@@ -36,6 +37,13 @@ struct Operator {
 
 /// In alphabetic order.
 const std::vector<Operator>& operator_table();
+
+/// Rows of operators that treat all axes alike, a part of the table.
+std::vector<Operator> tensor_operators();
+/// Rows of operators on integers: QLinear..., ...Integer.
+std::vector<Operator> integer_operators();
+/// Rows of QONNX' and FINN's operators that are not in the main list.
+std::vector<Operator> qonnx_operators();
 
 /// The row for a node; nullptr when there is none in its domain.
 const Operator* find_operator(const std::string& op_type, const std::string& domain);
@@ -79,6 +87,53 @@ Result<Values> hard_swish(Call& call);
 Result<Values> shrink(Call& call);
 Result<Values> swish(Call& call);
 Result<Values> prelu(Call& call);
+// ops_arrange.cpp
+Result<Values> expand_data(Call& call);
+Result<Values> tile(Call& call);
+Result<Values> gather_elements(Call& call);
+Result<Values> gather_nd(Call& call);
+Result<Values> scatter_elements(Call& call);
+Result<Values> scatter_nd(Call& call);
+Result<Values> trilu(Call& call);
+Result<Values> reverse_sequence(Call& call);
+Result<Values> compress(Call& call);
+Result<Values> cum_sum(Call& call);
+Result<Values> one_hot(Call& call);
+/// Rows of a constant by data.
+Result<Values> embedding(Call& call);
+Result<Values> range(Call& call);
+// ops_matmul.cpp
+Result<Values> einsum(Call& call);
+Result<Values> matmul_tensors(Call& call);
+Result<Values> gemm_tensors(Call& call);
+/// One Einsum layer of one or two operands, constants included, with a label per ONNX axis; the batch is found in the
+/// data. An empty suffix makes it the operator's result.
+Result<Dynamic> einsum_layer(const Call& call, std::vector<Value> values, std::vector<std::string> labels,
+                             std::string out, const std::string& suffix);
+// ops_merge.cpp
+Result<Values> sum(Call& call);
+Result<Values> mean(Call& call);
+Result<Values> max_tensors(Call& call);
+Result<Values> min_tensors(Call& call);
+Result<Values> compare(Call& call);
+Result<Values> logic(Call& call);
+Result<Values> where(Call& call);
+// ops_reduce.cpp
+Result<Values> reduce_max(Call& call);
+Result<Values> reduce_mean(Call& call);
+Result<Values> reduce_min(Call& call);
+Result<Values> reduce_sum(Call& call);
+Result<Values> reduce_composed(Call& call);
+Result<Values> reduce_prod(Call& call);
+// ops_largest.cpp
+Result<Values> argmax(Call& call);
+Result<Values> argmin(Call& call);
+Result<Values> top_k(Call& call);
+// ops_attention.cpp
+Result<Values> attention(Call& call);
+Result<Values> rotary_embedding(Call& call);
+// ops_conv_transpose.cpp
+Result<Values> conv_transpose(Call& call);
 // ops_linear.cpp
 Result<Values> matmul(Call& call);
 Result<Values> gemm(Call& call);
@@ -86,8 +141,6 @@ Result<Values> gemm(Call& call);
 Result<Values> batch_normalization(Call& call);
 Result<Values> batch_normalization_channels_last(Call& call);
 Result<Values> softmax(Call& call);
-Result<Values> argmax(Call& call);
-Result<Values> top_k(Call& call);
 // ops_statistics.cpp
 Result<Values> layer_normalization(Call& call);
 Result<Values> rms_normalization(Call& call);
@@ -125,8 +178,8 @@ Result<Values> max_pool_channels_last(Call& call);
 Result<Values> average_pool(Call& call);
 Result<Values> global_max_pool(Call& call);
 Result<Values> global_average_pool(Call& call);
-Result<Values> reduce_max(Call& call);
-Result<Values> reduce_mean(Call& call);
+Result<Values> global_reduce_max(Call& call);
+Result<Values> global_reduce_mean(Call& call);
 // ops_resample.cpp
 Result<Values> pad(Call& call);
 Result<Values> upsample(Call& call);
@@ -141,6 +194,25 @@ Result<Values> gru(Call& call);
 Result<Values> quantize_linear(Call& call);
 Result<Values> dequantize_linear(Call& call);
 Result<Values> clip_integers(Call& call);
+/// `x`, the result of a QuantizeLinear, with the numbers that its integers stand for; still marked as integers, so that
+/// it may be moved before its DequantizeLinear.
+Result<Dynamic> settled(const Call& call, Dynamic x);
+/// `x`, the result of a QuantizeLinear, as numbers that are the integers themselves.
+Result<Dynamic> as_integers(const Call& call, Dynamic x);
+// ops_integer.cpp
+Result<Values> qlinear_conv(Call& call);
+Result<Values> qlinear_matmul(Call& call);
+Result<Values> qlinear_binary(Call& call);
+Result<Values> qlinear_unary(Call& call);
+Result<Values> qlinear_concat(Call& call);
+Result<Values> conv_integer(Call& call);
+Result<Values> matmul_integer(Call& call);
+// ops_qonnx.cpp
+Result<Values> float_quant(Call& call);
+Result<Values> trunc(Call& call);
+Result<Values> quant_average_pool(Call& call);
+Result<Values> xnor_matmul(Call& call);
+Result<Values> im2col(Call& call);
 // ops_trees.cpp
 Result<Values> tree_ensemble(Call& call);
 Result<Values> tree_ensemble_classifier(Call& call);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "weft/formats/onnx/operators.h"
+#include "weft/formats/onnx/tensors.h"
 
 namespace weft::formats::onnx::ops {
 namespace {
@@ -116,6 +117,50 @@ Result<Value> legacy_operand(const Call& call, std::size_t rank, const Shape& fi
 
 const Shape& shape_of(const Value& value) { return value.constant ? value.constant->shape : value.dynamic->shape; }
 
+/// Data in float32, or integers so wide that sums and products of the codes that a network has do not wrap around.
+Result<Dynamic> operand_data(const Call& call, Binary op, std::size_t i) {
+  WEFT_TRY(const Dynamic x, call.data(i));
+  const bool wide = x.element == Element::Int32 || x.element == Element::Int64 || x.element == Element::Uint32 ||
+                    x.element == Element::Uint64;
+  if (wide && (op == Binary::Add || op == Binary::Sub || op == Binary::Mul)) return x;
+  return call.dynamic_float(i);
+}
+
+/// Whether a constant operand varies along other axes than one that can be the layer's last, or stretches the data.
+bool needs_a_layer(const Constant& c, const Dynamic& x) {
+  if (c.size() <= 1 || !c.floating()) return false;
+  const std::size_t rank = std::max(c.shape.size(), x.shape.size());
+  const auto extent = [&](const Shape& shape, std::size_t d) {
+    const std::size_t missing = rank - shape.size();
+    return d < missing ? 1 : shape[d - missing];
+  };
+  std::size_t varying = 0;
+  std::size_t where = 0;
+  const auto batch = x.batch_axis < 0 ? rank : static_cast<std::size_t>(x.batch_axis) + rank - x.shape.size();
+  for (std::size_t d = 0; d < rank; ++d) {
+    if (extent(c.shape, d) == 1) continue;
+    if (extent(x.shape, d) != extent(c.shape, d)) return d != batch && extent(x.shape, d) == 1;
+    if (d == batch) continue;
+    ++varying;
+    where = d;
+  }
+  if (varying <= 1) {
+    // The channels and the last axis can be last in the layer graph, with axes of extent one behind them.
+    bool tail = true;
+    for (std::size_t d = where + 1; d < rank; ++d) tail = tail && (d == batch || extent(x.shape, d) == 1);
+    return varying == 1 && !tail && !(x.has_channels() && rank == x.shape.size() && where == 1);
+  }
+  return true;
+}
+
+/// The constant becomes a layer of its own.
+Result<Values> with_constant_layer(const Call& call, Binary op, const std::string& name) {
+  if (op == Binary::Pow) return call.fail(Kind::LayerUnsupported, "an exponent that varies along several axes");
+  WEFT_TRY(Group g, group(call, 0, true));
+  WEFT_TRY(g.out.tensor, onnx::layer(call, name, {g.parts[0].tensor, g.parts[1].tensor}, g.out.sample_shape(), {}, ""));
+  return Values{std::move(g.out)};
+}
+
 Result<Values> binary(Call& call, Binary op, const std::string& layer) {
   if (!call.has_input(0) || !call.has_input(1)) return call.fail(Kind::ModelMalformed, "an operand is missing");
   WEFT_TRY(Value second, legacy_operand(call, shape_of(call.inputs[0]).size(), shape_of(call.inputs[0])));
@@ -133,11 +178,14 @@ Result<Values> binary(Call& call, Binary op, const std::string& layer) {
     return Values{std::move(folded)};
   }
   if (call.inputs[0].dynamic && call.inputs[1].dynamic) {
-    WEFT_TRY(Dynamic a, call.dynamic_float(0));
-    WEFT_TRY(Dynamic b, call.dynamic_float(1));
+    WEFT_TRY(Dynamic a, operand_data(call, op, 0));
+    WEFT_TRY(Dynamic b, operand_data(call, op, 1));
     const auto to = tensor::broadcast(a.shape, b.shape);
+    // Without a batch, shapes of any ranks meet as the layers' do.
+    const bool alone = a.batch_axis < 0 && b.batch_axis < 0;
     const auto batch = static_cast<std::size_t>(a.batch_axis);
-    if (!to.ok || a.rank() != b.rank() || a.batch_axis != b.batch_axis || a.shape[batch] != b.shape[batch]) {
+    if (!to.ok ||
+        (!alone && (a.rank() != b.rank() || a.batch_axis != b.batch_axis || a.shape[batch] != b.shape[batch]))) {
       return call.fail(
           Kind::LayerUnsupported,
           fmt::format("data tensors of shapes {} and {}; shapes of equal rank that broadcast are supported",
@@ -159,15 +207,22 @@ Result<Values> binary(Call& call, Binary op, const std::string& layer) {
       (call.inputs[0].constant->size() != 1 || !(as_floats(*call.inputs[0].constant).front() > 0.0F)))
     return call.fail(Kind::LayerUnsupported,
                      "the base of a power that depends on the input must be one positive number");
-  WEFT_TRY(Dynamic x, call.dynamic_float(at));
+  WEFT_TRY(Dynamic x, operand_data(call, op, at));
+  if (x.element != Element::Float32 && x.element == call.inputs[1 - at].constant->element) {
+    Constant numbers;
+    numbers.shape = call.inputs[1 - at].constant->shape;
+    numbers.floats = as_floats(*call.inputs[1 - at].constant);
+    call.inputs[1 - at] = Value(std::move(numbers));
+  }
   const Constant& c = *call.inputs[1 - at].constant;
+  if (needs_a_layer(c, x)) return with_constant_layer(call, op, layer);
   // More axes than the data: ones in front of it.
   if (x.shape.size() < c.shape.size()) {
     WEFT_TRY(x, call.in_onnx_order(x));
   }
   while (x.shape.size() < c.shape.size() && c.shape[c.shape.size() - x.shape.size() - 1] == 1) {
     x.shape.insert(x.shape.begin(), 1);
-    ++x.batch_axis;
+    if (x.batch_axis >= 0) ++x.batch_axis;
   }
   WEFT_TRY(x, call.laid_out_for(c, x));
   WEFT_TRY(nn::Parameter parameter, call.operand(c, x));

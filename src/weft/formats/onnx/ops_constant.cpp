@@ -86,6 +86,7 @@ Result<Values> size(Call& call) {
 }
 
 Result<Values> expand(Call& call) {
+  if (call.has_input(0) && call.inputs[0].dynamic) return expand_data(call);
   WEFT_TRY(const ConstantPtr data, call.constant(0, "the data"));
   WEFT_TRY(const auto target, call.integers(1, "the shape"));
   if (!checked_count(target, call.ctx.limits.tensor_elements)) {

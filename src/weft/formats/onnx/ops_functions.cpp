@@ -247,7 +247,7 @@ Result<Values> bounded(Call& call, bool at_least) {
       return function(call, std::move(spec), [lo, hi](float x) { return std::min(hi, std::max(lo, x)); });
     }
   }
-  return call.fail(Kind::LayerUnsupported, "only data with one number is supported");
+  return at_least ? max_tensors(call) : min_tensors(call);
 }
 
 }  // namespace

@@ -118,13 +118,7 @@ Result<Values> matmul(Call& call) {
     WEFT_TRY(Constant folded, fold_matmul(call, *call.inputs[0].constant, *call.inputs[1].constant));
     return Values{std::move(folded)};
   }
-  if (!call.inputs[0].dynamic) {
-    return call.fail(Kind::LayerUnsupported,
-                     "the left operand is a constant and the right one data; transpose the product");
-  }
-  if (call.inputs[1].dynamic) {
-    return call.fail(Kind::LayerUnsupported, "both operands depend on the network's input; one must be a constant");
-  }
+  if (!call.inputs[0].dynamic || call.inputs[1].dynamic) return matmul_tensors(call);
   WEFT_TRY(Dynamic x, call.dynamic_float(0));
   WEFT_TRY(x, call.in_onnx_order(x));
   const Constant& given = *call.inputs[1].constant;
@@ -133,10 +127,8 @@ Result<Values> matmul(Call& call) {
   const bool vector = shape.size() == 1;
   if (vector) shape.push_back(1);
   const std::size_t outer = shape.size() - 2;
-  if (std::any_of(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(outer), [](auto e) { return e != 1; })) {
-    return call.fail(Kind::LayerUnsupported,
-                     fmt::format("a stack of matrices {} as right operand; one matrix is supported", to_string(shape)));
-  }
+  if (std::any_of(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(outer), [](auto e) { return e != 1; }))
+    return matmul_tensors(call);
   const Constant kernel = with_shape(given, Shape(shape.end() - 2, shape.end()));
   WEFT_TRY(const nn::TensorId tensor, dense(call, x, kernel, std::nullopt, true));
   Dynamic out = Call::retarget(x, tensor);
@@ -144,7 +136,7 @@ Result<Values> matmul(Call& call) {
   if (vector) out.shape.pop_back();
   while (out.shape.size() < shape.size()) {
     out.shape.insert(out.shape.begin(), 1);
-    ++out.batch_axis;
+    if (out.batch_axis >= 0) ++out.batch_axis;
   }
   return Values{std::move(out)};
 }
@@ -155,6 +147,9 @@ Result<Values> gemm(Call& call) {
   WEFT_TRY(const float beta, call.get_float("beta", 1.0F));
   WEFT_TRY(const std::int64_t trans_a, call.get_int("transA", 0));
   WEFT_TRY(const std::int64_t trans_b, call.get_int("transB", 0));
+  const ConstantPtr third = call.has_input(2) ? call.inputs[2].constant : nullptr;
+  const bool rows_differ = call.builder.whole && third && third->shape.size() == 2 && third->shape[0] != 1;
+  if (call.inputs[1].dynamic || (call.inputs[0].dynamic && (trans_a != 0 || rows_differ))) return gemm_tensors(call);
   const std::string kernel_name = "the right operand";
   WEFT_TRY(const ConstantPtr given, call.constant(1, kernel_name));
   if (given->shape.size() != 2)
@@ -183,8 +178,6 @@ Result<Values> gemm(Call& call) {
   }
 
   WEFT_TRY(const Dynamic x, call.dynamic_float(0));
-  if (trans_a != 0)
-    return call.fail(Kind::AttributeUnsupported, "`transA` is set: the data would be transposed with its batch");
   if (x.shape.size() != 2)
     return call.fail(Kind::ShapeMismatch, fmt::format("data of shape {} is no matrix", to_string(x.shape)));
   const bool dynamic_bias = call.has_input(2) && call.inputs[2].dynamic;

@@ -66,6 +66,7 @@ Result<Values> regroup(const Call& call, Dynamic x, Shape shape, std::int64_t ba
 
 /// Where the batch lies after a reshape; nullopt when samples are mixed.
 std::optional<std::int64_t> batch_after(const Dynamic& x, const Shape& shape) {
+  if (x.batch_axis < 0) return -1;
   const auto before = element_count(Shape(x.shape.begin(), x.shape.begin() + x.batch_axis));
   std::int64_t product = 1;
   for (std::size_t d = 0; d < shape.size() && product <= before; ++d) {
@@ -174,7 +175,8 @@ Result<Values> cast(Call& call) {
   WEFT_TRY_VOID(require_input(call));
   if (!call.has_attribute("to")) return call.fail(Kind::ModelMalformed, "attribute `to` is missing");
   WEFT_TRY(const std::int64_t to, call.get_int("to", 0));
-  const auto element = to > 0 && to < 1000 ? element_from_number(static_cast<std::int32_t>(to)) : std::nullopt;
+  auto element = to > 0 && to < 1000 ? element_from_number(static_cast<std::int32_t>(to)) : std::nullopt;
+  if (element == Element::Float64) element = Element::Float32;
   if (!element)
     return call.fail(Kind::AttributeUnsupported,
                      fmt::format("a cast to {} is not supported",
@@ -272,7 +274,7 @@ Result<Values> squeeze(Call& call) {
     for (const auto extent : from) drop.push_back(extent == 1);
   }
   Shape shape;
-  std::int64_t batch = 0;
+  std::int64_t batch = call.inputs[0].dynamic ? std::min<std::int64_t>(call.inputs[0].dynamic->batch_axis, 0) : 0;
   for (std::size_t d = 0; d < from.size(); ++d) {
     const bool is_batch = call.inputs[0].dynamic && static_cast<std::int64_t>(d) == call.inputs[0].dynamic->batch_axis;
     if (is_batch) batch = static_cast<std::int64_t>(shape.size());
@@ -300,7 +302,7 @@ Result<Values> unsqueeze(Call& call) {
   if (axes->size() > 64) return call.fail(Kind::LimitExceeded, "more than 64 axes");
   WEFT_TRY(const auto added, marks(call, *axes, static_cast<std::int64_t>(from.size() + axes->size())));
   Shape shape;
-  std::int64_t batch = 0;
+  std::int64_t batch = call.inputs[0].dynamic ? std::min<std::int64_t>(call.inputs[0].dynamic->batch_axis, 0) : 0;
   std::size_t next = 0;
   for (std::size_t d = 0; d < added.size(); ++d) {
     if (added[d]) {
@@ -344,7 +346,7 @@ Result<Values> transpose(Call& call) {
     new_axis[static_cast<std::size_t>(source)] = static_cast<std::int64_t>(d);
     out.shape[d] = from[static_cast<std::size_t>(source)];
   }
-  out.batch_axis = new_axis[static_cast<std::size_t>(x.batch_axis)];
+  if (x.batch_axis >= 0) out.batch_axis = new_axis[static_cast<std::size_t>(x.batch_axis)];
   // The axes of x's tensor in their order, and the new names of those that matter.
   std::vector<std::int64_t> have;
   for (std::int64_t d = 0; d < x.rank(); ++d) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators along the channel axis: batch normalization, softmax, largest elements.
+// Operators along the channel axis: batch normalization, softmax.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -127,62 +127,6 @@ Result<Values> fold_softmax(const Call& call, const Constant& x, const Split& sp
   return Values{std::move(out)};
 }
 
-struct Largest {
-  Constant positions;                ///< along the axis
-  std::vector<std::size_t> indices;  ///< into the whole tensor
-};
-
-/// The k largest elements of every row, the first of equal ones first.
-Result<Largest> fold_largest(const Call& call, const Constant& x, const Split& split, std::size_t k, Shape shape) {
-  if (std::any_of(x.floats.begin(), x.floats.end(), [](float v) { return std::isnan(v); })) {
-    return call.fail(Kind::ModelMalformed, "the largest of constants that hold NaN is not defined");
-  }
-  WEFT_TRY_VOID(call.spend_elements(x.shape));
-  Largest out;
-  out.positions.shape = std::move(shape);
-  out.positions.element = Element::Int64;
-  out.positions.ints.resize(split.outer * k * split.inner);
-  out.indices.resize(out.positions.ints.size());
-  std::vector<std::size_t> order(split.along);
-  for (std::size_t row = 0; row < split.outer * split.inner; ++row) {
-    const std::size_t base = row / split.inner * split.along * split.inner + row % split.inner;
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      if (!x.floating()) return x.ints[base + a * split.inner] > x.ints[base + b * split.inner];
-      return x.floats[base + a * split.inner] > x.floats[base + b * split.inner];
-    });
-    for (std::size_t j = 0; j < k; ++j) {
-      const std::size_t at = (row / split.inner * k + j) * split.inner + row % split.inner;
-      out.positions.ints[at] = static_cast<std::int64_t>(order[j]);
-      out.indices[at] = base + order[j] * split.inner;
-    }
-  }
-  return out;
-}
-
-Result<Values> largest_layer(const Call& call, const Dynamic& x, std::int64_t axis, std::int64_t k, bool keepdims) {
-  WEFT_TRY(const Call::LastAxis view, call.with_last_axis(x, axis, "the search"));
-  Shape shape = view.shape;
-  if (keepdims)
-    shape.back() = k;
-  else
-    shape.pop_back();
-  WEFT_TRY(const nn::TensorId tensor, call.add({.op = "ArgMax",
-                                                .attributes = {{"k", k}, {"keepdims", keepdims}},
-                                                .inputs = {view.tensor},
-                                                .shape = std::move(shape)}));
-  Dynamic out = Call::retarget(view.x, tensor);
-  out.element = Element::Int64;
-  out.shape[static_cast<std::size_t>(axis)] = k;
-  if (!keepdims) {
-    // What is left lies in ONNX order: the channels are gone, or they were not last.
-    out.channels_last = false;
-    out.shape.erase(out.shape.begin() + static_cast<std::ptrdiff_t>(axis));
-    if (out.batch_axis > axis) --out.batch_axis;
-  }
-  return Values{std::move(out)};
-}
-
 }  // namespace
 
 Result<Values> batch_normalization(Call& call) {
@@ -264,7 +208,7 @@ Result<Values> softmax(Call& call) {
   WEFT_TRY(x, call.in_onnx_order(x));
   // Before opset 13, everything from `axis` on is one row.
   Shape row(x.shape.begin(), x.shape.begin() + axis);
-  row.erase(row.begin() + static_cast<std::ptrdiff_t>(x.batch_axis));
+  if (x.batch_axis >= 0) row.erase(row.begin() + static_cast<std::ptrdiff_t>(x.batch_axis));
   row.push_back(element_count(Shape(x.shape.begin() + axis, x.shape.end())));
   const Shape& have = call.builder.graph.at(x.tensor).shape;
   if (!have.empty() && have.back() == row.back() && row.back() != 1) {
@@ -280,64 +224,6 @@ Result<Values> softmax(Call& call) {
       const nn::TensorId restored,
       call.add({.op = "Reshape", .attributes = {{"shape", back}}, .inputs = {out}, .shape = back, .suffix = "_back"}));
   return Values{Call::retarget(x, restored)};
-}
-
-Result<Values> argmax(Call& call) {
-  if (!call.has_input(0)) return call.fail(Kind::ModelMalformed, "the input is missing");
-  WEFT_TRY(const std::int64_t given, call.get_int("axis", 0));
-  WEFT_TRY(const std::int64_t keepdims, call.get_int("keepdims", 1));
-  WEFT_TRY(const std::int64_t last, call.get_int("select_last_index", 0));
-  if (last != 0)
-    return call.fail(Kind::AttributeUnsupported,
-                     "`select_last_index` is set; the first of equal elements is supported");
-  const Shape& full = call.inputs[0].constant ? call.inputs[0].constant->shape : call.inputs[0].dynamic->shape;
-  WEFT_TRY(const std::int64_t axis, call.axis(given, static_cast<std::int64_t>(full.size())));
-  if (call.inputs[0].constant) {
-    const Split split = split_at(full, axis);
-    if (split.along == 0) return call.fail(Kind::ShapeMismatch, "an empty axis has no largest element");
-    Shape shape = full;
-    shape[static_cast<std::size_t>(axis)] = 1;
-    if (keepdims == 0) shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(axis));
-    WEFT_TRY(Largest largest, fold_largest(call, *call.inputs[0].constant, split, 1, std::move(shape)));
-    return Values{std::move(largest.positions)};
-  }
-  WEFT_TRY(const Dynamic x, call.dynamic_float(0));
-  return largest_layer(call, x, axis, 1, keepdims != 0);
-}
-
-Result<Values> top_k(Call& call) {
-  if (!call.has_input(0)) return call.fail(Kind::ModelMalformed, "the input is missing");
-  WEFT_TRY(const std::int64_t given, call.get_int("axis", -1));
-  WEFT_TRY(const std::int64_t largest, call.get_int("largest", 1));
-  WEFT_TRY(std::int64_t k, call.get_int("k", 1));
-  if (call.has_input(1)) {
-    WEFT_TRY(const auto list, call.integers(1, "k"));
-    if (list.size() != 1) return call.fail(Kind::ShapeMismatch, "k is no single number");
-    k = list.front();
-  } else if (!call.has_attribute("k")) {
-    return call.fail(Kind::ModelMalformed, "k is missing");
-  }
-  if (largest == 0)
-    return call.fail(Kind::AttributeUnsupported, "the smallest elements are asked for; only the largest are supported");
-  const Shape& full = call.inputs[0].constant ? call.inputs[0].constant->shape : call.inputs[0].dynamic->shape;
-  WEFT_TRY(const std::int64_t axis, call.axis(given, static_cast<std::int64_t>(full.size())));
-  if (k < 1 || k > full[static_cast<std::size_t>(axis)]) {
-    return call.fail(Kind::ShapeMismatch,
-                     fmt::format("k is {}, the axis has {} elements", k, full[static_cast<std::size_t>(axis)]));
-  }
-  // For data, output 0 (the values) stays absent, so that using it is refused.
-  if (call.node.outputs.size() > 1) call.origin.tensor = call.node.outputs[1];
-  if (call.inputs[0].constant) {
-    Shape shape = full;
-    shape[static_cast<std::size_t>(axis)] = k;
-    WEFT_TRY(Largest found,
-             fold_largest(call, *call.inputs[0].constant, split_at(full, axis), static_cast<std::size_t>(k), shape));
-    Constant values = pick(*call.inputs[0].constant, std::move(shape), found.indices);
-    return Values{std::move(values), std::move(found.positions)};
-  }
-  WEFT_TRY(const Dynamic x, call.dynamic_float(0));
-  WEFT_TRY(Values indices, largest_layer(call, x, axis, k, true));
-  return Values{Value{}, std::move(indices.front())};
 }
 
 }  // namespace weft::formats::onnx::ops

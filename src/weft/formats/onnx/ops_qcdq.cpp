@@ -138,7 +138,8 @@ std::vector<double> as_doubles(const Constant& c) {
   return out;
 }
 
-Result<Values> quantizer_layers(const Call& call, const Dynamic& x, const PendingQuantizer& q) {
+Result<Values> quantizer_layers(const Call& call, const Dynamic& x, const PendingQuantizer& q,
+                                const std::string& own = "") {
   Call::LastAxis view{x, x.tensor, call.builder.graph.at(x.tensor).shape};
   if (q.scale->size() != 1) {
     WEFT_TRY(const std::int64_t axis, call.axis(q.axis, x.rank()));
@@ -168,7 +169,7 @@ Result<Values> quantizer_layers(const Call& call, const Dynamic& x, const Pendin
   const bool even = std::all_of(q.zero->ints.begin(), q.zero->ints.end(), [](auto z) { return z % 2 == 0; });
   const auto form = form_of(q.lo, q.hi);
   if (even && form) {
-    WEFT_TRY(const nn::TensorId out, layer(view.tensor, quant(as_doubles(*q.zero), *form), ""));
+    WEFT_TRY(const nn::TensorId out, layer(view.tensor, quant(as_doubles(*q.zero), *form), own));
     return Values{Call::retarget(view.x, out)};
   }
   // Otherwise the numbers are rounded on a wider range around zero and clipped to what the integers stand for.
@@ -183,16 +184,59 @@ Result<Values> quantizer_layers(const Call& call, const Dynamic& x, const Pendin
   while ((std::int64_t{1} << (bits - 1)) - 1 < std::max(-lo, hi) && bits < 40) ++bits;
   const float s = q.scale->floats.front();
   WEFT_TRY(const nn::TensorId rounded,
-           layer(view.tensor, quant({0.0}, Form{.bits = bits, .is_signed = true, .narrow = false}), "_rounded"));
+           layer(view.tensor, quant({0.0}, Form{.bits = bits, .is_signed = true, .narrow = false}), own + "_rounded"));
   WEFT_TRY(const nn::TensorId out, layer(rounded,
                                          {"clip",
                                           {{"min", static_cast<double>(static_cast<float>(lo) * s)},
                                            {"max", static_cast<double>(static_cast<float>(hi) * s)}}},
-                                         ""));
+                                         own));
   return Values{Call::retarget(view.x, out)};
 }
 
 }  // namespace
+
+Result<Dynamic> settled(const Call& call, Dynamic x) {
+  if (!x.pending || x.pending->settled) return x;
+  PendingQuantizer q = *x.pending;
+  x.pending.reset();
+  WEFT_TRY(Values out, quantizer_layers(call, x, q, "_quantized"));
+  Dynamic y = *out.front().dynamic;
+  q.settled = true;
+  y.pending = std::make_shared<const PendingQuantizer>(std::move(q));
+  return y;
+}
+
+Result<Dynamic> as_integers(const Call& call, Dynamic x) {
+  if (!x.pending) return x;
+  PendingQuantizer q = *x.pending;
+  x.pending.reset();
+  if (q.scale->size() != 1)
+    return call.fail(Kind::QuantizerUnsupported, "integers with one scale per channel are used as numbers");
+  const auto step = [&](const std::string& op, float value, const std::string& suffix) {
+    Constant c;
+    c.floats = {value};
+    return call.add({.op = op,
+                     .attributes = {{"constant_first", false}},
+                     .inputs = {x.tensor},
+                     .parameters = {{"constant", to_parameter(c)}},
+                     .shape = call.builder.graph.at(x.tensor).shape,
+                     .suffix = suffix},
+                    false);
+  };
+  if (q.scale->floats.front() != 1.0F) {
+    WEFT_TRY(x.tensor, step("Div", q.scale->floats.front(), "_scaled"));
+  }
+  Constant one;
+  one.shape = q.scale->shape;
+  one.floats = {1.0F};
+  q.scale = std::make_shared<const Constant>(std::move(one));
+  WEFT_TRY(const Values rounded, quantizer_layers(call, x, q, "_integers"));
+  x = *rounded.front().dynamic;
+  if (q.zero->ints.front() != 0) {
+    WEFT_TRY(x.tensor, step("Add", static_cast<float>(q.zero->ints.front()), "_from_zero"));
+  }
+  return x;
+}
 
 Result<Values> quantize_linear(Call& call) {
   if (!call.has_input(0)) return call.fail(Kind::ModelMalformed, "the input is missing");
@@ -226,11 +270,29 @@ Result<Values> dequantize_linear(Call& call) {
       return call.fail(Kind::QuantizerUnsupported,
                        "scale or zero point differ from those of the QuantizeLinear in front");
     }
+    if (q->settled) {
+      Call named = call;
+      named.inputs[0] = Value(x);
+      return identity(named);
+    }
     return quantizer_layers(call, x, *q);
   }
   // Integers of the network's input: (x - zero point) * scale, each step in float32 as the layers compute it.
-  if (p.scale->size() != 1)
-    return call.fail(Kind::QuantizerUnsupported, "integer data with one scale per channel is not supported");
+  if (p.scale->size() != 1) {
+    WEFT_TRY(const std::int64_t axis, call.axis(p.axis, x.rank()));
+    Shape shape(static_cast<std::size_t>(x.rank() - axis), 1);
+    shape.front() = static_cast<std::int64_t>(p.scale->size());
+    Constant zeros;
+    zeros.shape = shape;
+    zeros.floats = as_floats(*p.zero);
+    Call inner = call;
+    inner.inputs = {Value(x), Value(std::move(zeros))};
+    inner.layer_name = call.builder.unique_name(call.layer_name + "_shifted");
+    WEFT_TRY(Values shifted, sub(inner));
+    Call outer = call;
+    outer.inputs = {shifted.front(), Value(with_shape(*p.scale, shape))};
+    return mul(outer);
+  }
   const auto step = [&](const std::string& op, float value, const std::string& suffix) {
     Constant c;
     c.floats = {value};
@@ -272,6 +334,7 @@ Result<Values> clip_integers(Call& call) {
   }
   Dynamic x = *call.inputs[0].dynamic;
   PendingQuantizer q = *x.pending;
+  if (q.settled) return call.fail(Kind::QuantizerUnsupported, "integers are clipped behind another operator");
   q.lo = clipped(q.lo);
   q.hi = clipped(q.hi);
   if (q.lo >= q.hi) return call.fail(Kind::QuantizerUnsupported, "the bounds leave at most one integer");

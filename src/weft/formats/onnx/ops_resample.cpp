@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pad, Resize and Upsample (nearest neighbour, whole factors), DepthToSpace and SpaceToDepth.
+// Pad, Resize and Upsample (nearest neighbours are moved, linear and cubic interpolation multiply by constant weights),
+// DepthToSpace and SpaceToDepth.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <numeric>
 
 #include "weft/formats/onnx/operators.h"
+#include "weft/layers/resample.h"
 
 namespace weft::formats::onnx::ops {
 namespace {
@@ -64,62 +66,71 @@ Result<float> padding_value(const Call& call) {
   return as_floats(*given).front();
 }
 
-std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+/// What is asked of every ONNX axis.
+struct Request {
+  Shape axes;
+  std::vector<std::int64_t> extents;  ///< of the result, per entry of `axes`
+  std::vector<double> scales;
+  std::vector<double> roi;  ///< starts, then ends
+};
 
-/// numerator / denominator rounded as `mode` says; nullopt for unknown modes.
-std::optional<std::int64_t> nearest(const std::string& mode, std::int64_t numerator, std::int64_t denominator) {
-  if (mode == "floor") return floor_div(numerator, denominator);
-  if (mode == "ceil") return -floor_div(-numerator, denominator);
-  if (mode == "round_prefer_ceil") return floor_div(2 * numerator + denominator, 2 * denominator);
-  if (mode == "round_prefer_floor") return -floor_div(-(2 * numerator - denominator), 2 * denominator);
-  return std::nullopt;
+Shape all_axes(const Dynamic& x) {
+  Shape axes(x.shape.size());
+  std::iota(axes.begin(), axes.end(), std::int64_t{0});
+  return axes;
 }
 
-/// Whether element q r + t of the result comes from element q for all t < r.
-bool repeats(const std::string& transformation, const std::string& mode, std::int64_t r) {
-  for (std::int64_t t = 0; t < r; ++t) {
-    const std::int64_t i = r + t;  // q = 1, so that clamping at the start hides nothing
-    std::optional<std::int64_t> from;
-    if (transformation == "asymmetric") from = nearest(mode, i, r);
-    if (transformation == "tf_half_pixel_for_nn") from = nearest(mode, 2 * i + 1, 2 * r);
-    if (transformation == "half_pixel" || transformation == "pytorch_half_pixel" ||
-        transformation == "half_pixel_symmetric")
-      from = nearest(mode, 2 * i + 1 - r, 2 * r);
-    if (from != 1) return false;
-  }
-  return true;
-}
-
-/// Whole factors per ONNX axis, or why there are none.
-Result<Shape> factors(const Call& call, const Dynamic& x, const std::vector<float>& scales, const Shape& sizes,
-                      const Shape& axes) {
-  Shape out(x.shape.size(), 1);
+Result<Request> request_of(const Call& call, const Dynamic& x, const std::vector<float>& scales, const Shape& sizes,
+                           Shape axes, const std::string& policy) {
+  Request out;
   const std::size_t given = scales.empty() ? sizes.size() : scales.size();
   if (given != axes.size()) {
     return call.fail(Kind::ShapeMismatch, fmt::format("{} factors for {} axes", given, axes.size()));
   }
-  for (std::size_t i = 0; i < axes.size(); ++i) {
-    WEFT_TRY(const std::int64_t axis, call.axis(axes[i], x.rank()));
-    const auto at = static_cast<std::size_t>(axis);
-    const std::int64_t extent = x.shape[at];
-    const double factor =
-        scales.empty() ? static_cast<double>(sizes[i]) / static_cast<double>(extent) : static_cast<double>(scales[i]);
-    if (!(factor >= 1) || factor != std::floor(factor) ||
-        factor > static_cast<double>(kMaxExtent) / static_cast<double>(extent)) {
-      return call.fail(Kind::AttributeUnsupported,
-                       fmt::format("axis {} is resized by {}; whole factors from 1 on are supported", axis, factor));
-    }
-    out[at] = static_cast<std::int64_t>(factor);
-    if (axis == x.batch_axis && out[at] != 1)
-      return call.fail(Kind::LayerUnsupported, fmt::format("the batch (axis {}) is resized", axis));
+  std::vector<double> extents;
+  for (auto& axis : axes) {
+    WEFT_TRY(axis, call.axis(axis, x.rank()));
+    extents.push_back(static_cast<double>(x.shape[static_cast<std::size_t>(axis)]));
   }
+  std::optional<double> common;
+  if (policy != "stretch" && !sizes.empty()) {
+    if (policy != "not_larger" && policy != "not_smaller")
+      return call.fail(Kind::AttributeUnsupported, fmt::format("`keep_aspect_ratio_policy` is `{}`", policy));
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const double factor = static_cast<double>(sizes[i]) / extents[i];
+      common = !common ? factor : policy == "not_larger" ? std::min(*common, factor) : std::max(*common, factor);
+    }
+  }
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    double factor = 0;
+    double size = 0;
+    if (common) {
+      factor = *common;
+      size = std::floor(factor * extents[i] + 0.5);
+    } else if (scales.empty()) {
+      size = static_cast<double>(sizes[i]);
+      factor = size / extents[i];
+    } else {
+      factor = static_cast<double>(scales[i]);
+      size = std::floor(extents[i] * factor);
+    }
+    if (!(factor > 0) || !(size >= 1) || size > static_cast<double>(kMaxExtent)) {
+      return call.fail(Kind::ShapeMismatch,
+                       fmt::format("axis {} of {} cannot be resized by {}", axes[i], to_string(x.shape), factor));
+    }
+    if (axes[i] == x.batch_axis && (size != extents[i] || factor != 1.0))
+      return call.fail(Kind::LayerUnsupported, fmt::format("the batch (axis {}) is resized", axes[i]));
+    out.extents.push_back(static_cast<std::int64_t>(size));
+    out.scales.push_back(factor);
+  }
+  out.axes = std::move(axes);
   return out;
 }
 
 Result<Values> repeat(const Call& call, const Dynamic& x, const Shape& factors) {
   WEFT_TRY(const nn::TensorId in, call.with_all_axes(x));
   Dynamic out = x;
-  Shape layer(factors.size() - 1, 1);
+  Shape layer(x.layer_shape().size(), 1);
   for (std::int64_t d = 0; d < x.rank(); ++d) {
     if (d == x.batch_axis) continue;
     const auto at = static_cast<std::size_t>(d);
@@ -132,17 +143,104 @@ Result<Values> repeat(const Call& call, const Dynamic& x, const Shape& factors) 
   return Values{std::move(out)};
 }
 
-Shape all_axes(const Dynamic& x) {
-  Shape axes(x.shape.size());
-  std::iota(axes.begin(), axes.end(), std::int64_t{0});
-  return axes;
+/// One axis by constant weights.
+Result<nn::TensorId> weighted(const Call& call, nn::TensorId in, const Dynamic& out, std::size_t at,
+                              layers::Weights weights, float outside, const std::string& suffix) {
+  const Shape shape = out.layer_shape();
+  std::string labels;
+  for (std::size_t d = 0; d < shape.size(); ++d) labels += static_cast<char>('a' + d);
+  std::string result = labels;
+  result[at] = 'Z';
+  LayerDraft draft{.op = "Einsum",
+                   .attributes = {{"equation", labels + "," + labels[at] + "Z->" + result}},
+                   .inputs = {in},
+                   .parameters = {{"kernel", std::move(weights.matrix)}},
+                   .shape = shape,
+                   .suffix = suffix};
+  if (std::find(weights.outside.begin(), weights.outside.end(), true) != weights.outside.end()) {
+    Constant bias;
+    bias.shape.assign(shape.size() - at, 1);
+    bias.shape.front() = shape[at];
+    for (const bool is_outside : weights.outside) bias.floats.push_back(is_outside ? outside : 0.0F);
+    draft.parameters.emplace("bias", to_parameter(bias));
+  }
+  return call.add(std::move(draft), suffix.empty());
 }
 
-Result<void> require_nearest(const Call& call) {
-  WEFT_TRY(const std::string mode, call.get_string("mode", "nearest"));
-  if (mode == "nearest") return {};
-  return call.fail(Kind::AttributeUnsupported,
-                   fmt::format("`mode` is `{}`; only `nearest` is supported, which repeats elements", mode));
+constexpr std::int64_t kMaxMatrix = std::int64_t{1} << 24;
+
+Result<Values> resampled(const Call& call, const Dynamic& x, const Request& request, layers::Resampling how,
+                         float outside) {
+  Shape whole(x.shape.size(), 1);
+  bool repeats = how.mode == "nearest";
+  std::vector<std::vector<std::int64_t>> elements(request.axes.size());
+  std::vector<std::size_t> changed;
+  for (std::size_t i = 0; i < request.axes.size(); ++i) {
+    const auto axis = static_cast<std::size_t>(request.axes[i]);
+    const std::int64_t n_in = x.shape[axis];
+    const std::int64_t n_out = request.extents[i];
+    const bool crops = how.coordinates == "tf_crop_and_resize";
+    if (request.axes[i] == x.batch_axis || (n_in == n_out && request.scales[i] == 1.0 && !crops)) continue;
+    changed.push_back(i);
+    if (n_out > kMaxMatrix / n_in)
+      return call.fail(Kind::LimitExceeded, fmt::format("axis {} is resized from {} to {}", axis, n_in, n_out));
+    if (how.mode != "nearest") continue;
+    how.scale = request.scales[i];
+    if (crops) {
+      how.roi_begin = request.roi[i];
+      how.roi_end = request.roi[i + request.axes.size()];
+    }
+    auto from = layers::nearest_elements(how, n_in, n_out);
+    if (!from)
+      return call.fail(Kind::AttributeUnsupported,
+                       fmt::format("`{}` with `{}` is not known", how.coordinates, how.rounding));
+    whole[axis] = n_out / n_in;
+    repeats = repeats && n_out % n_in == 0;
+    for (std::size_t o = 0; o < from->size(); ++o) {
+      if ((*from)[o] < 0)
+        return call.fail(Kind::AttributeUnsupported,
+                         "a crop that reaches beyond the data is not supported for nearest");
+      repeats = repeats && (*from)[o] == static_cast<std::int64_t>(o) / std::max<std::int64_t>(whole[axis], 1);
+    }
+    elements[i] = std::move(*from);
+  }
+  Dynamic out = x;
+  for (std::size_t i = 0; i < request.axes.size(); ++i)
+    out.shape[static_cast<std::size_t>(request.axes[i])] = request.extents[i];
+  if (!checked_count(out.sample_shape(), call.ctx.limits.tensor_elements)) {
+    return call.fail(Kind::LimitExceeded, fmt::format("the result has the shape {}", to_string(out.shape)));
+  }
+  if (repeats || changed.empty()) return repeat(call, x, whole);
+  WEFT_TRY(out.tensor, call.with_all_axes(x));
+  out.shape = x.shape;
+  for (std::size_t c = 0; c < changed.size(); ++c) {
+    const std::size_t i = changed[c];
+    const auto axis = static_cast<std::size_t>(request.axes[i]);
+    const auto at = static_cast<std::size_t>(x.layer_axis(request.axes[i]));
+    const std::string suffix = c + 1 == changed.size() ? "" : fmt::format("_axis{}", axis);
+    const std::int64_t n_in = x.shape[axis];
+    out.shape[axis] = request.extents[i];
+    if (how.mode == "nearest") {
+      WEFT_TRY(out.tensor, call.add({.op = "Take",
+                                     .attributes = {{"axis", static_cast<std::int64_t>(at)}, {"indices", elements[i]}},
+                                     .inputs = {out.tensor},
+                                     .shape = out.layer_shape(),
+                                     .suffix = suffix},
+                                    suffix.empty()));
+      continue;
+    }
+    how.scale = request.scales[i];
+    if (!request.roi.empty()) {
+      how.roi_begin = request.roi[i];
+      how.roi_end = request.roi[i + request.axes.size()];
+    }
+    auto weights = layers::interpolation_weights(how, n_in, request.extents[i]);
+    if (!weights)
+      return call.fail(Kind::AttributeUnsupported,
+                       fmt::format("`{}` with `{}` is not known", how.mode, how.coordinates));
+    WEFT_TRY(out.tensor, weighted(call, out.tensor, out, at, std::move(*weights), outside, suffix));
+  }
+  return Values{std::move(out)};
 }
 
 /// Data [N,C,H,W] as [H,W,C], and the block size.
@@ -207,7 +305,7 @@ Result<Values> pad(Call& call) {
   }
   WEFT_TRY(const nn::TensorId in, call.with_all_axes(x));
   Dynamic out = x;
-  Shape before(x.shape.size() - 1, 0);
+  Shape before(x.layer_shape().size(), 0);
   Shape after = before;
   for (std::int64_t d = 0; d < x.rank(); ++d) {
     if (d == x.batch_axis) continue;
@@ -226,7 +324,9 @@ Result<Values> pad(Call& call) {
 
 Result<Values> upsample(Call& call) {
   WEFT_TRY(const Dynamic x, call.data(0));
-  WEFT_TRY_VOID(require_nearest(call));
+  WEFT_TRY(const std::string mode, call.get_string("mode", "nearest"));
+  if (mode != "nearest" && mode != "linear" && mode != "bilinear")
+    return call.fail(Kind::AttributeUnsupported, fmt::format("`mode` is `{}`; nearest and linear are supported", mode));
   std::vector<float> scales;
   if (call.has_input(1)) {
     WEFT_TRY(const ConstantPtr given, call.constant(1, "the factors"));
@@ -235,13 +335,14 @@ Result<Values> upsample(Call& call) {
     scales = call.attributes.at("scales").floats;
   }
   if (scales.empty()) return call.fail(Kind::ModelMalformed, "the factors are missing");
-  WEFT_TRY(const Shape whole, factors(call, x, scales, {}, all_axes(x)));
-  return repeat(call, x, whole);
+  WEFT_TRY(const Request request, request_of(call, x, scales, {}, all_axes(x), "stretch"));
+  return resampled(call, x, request,
+                   {.mode = mode == "nearest" ? "nearest" : "linear", .coordinates = "asymmetric", .rounding = "floor"},
+                   0.0F);
 }
 
 Result<Values> resize(Call& call) {
   WEFT_TRY(const Dynamic x, call.data(0));
-  WEFT_TRY_VOID(require_nearest(call));
   // Version 10 has the factors as input 1 and takes element floor(i / factor).
   const bool old = call.opset < 11;
   std::vector<float> scales;
@@ -260,25 +361,29 @@ Result<Values> resize(Call& call) {
     WEFT_TRY(axes, call.get_ints("axes"));
   }
   WEFT_TRY(const std::string policy, call.get_string("keep_aspect_ratio_policy", "stretch"));
-  if (policy != "stretch" && !sizes.empty()) {
-    return call.fail(Kind::AttributeUnsupported, fmt::format("`keep_aspect_ratio_policy` is `{}`", policy));
-  }
-  WEFT_TRY(const std::string transformation,
-           call.get_string("coordinate_transformation_mode", old ? "asymmetric" : "half_pixel"));
-  WEFT_TRY(const std::string mode, call.get_string("nearest_mode", old ? "floor" : "round_prefer_floor"));
-  WEFT_TRY(const Shape whole, factors(call, x, scales, sizes, axes));
-  Dynamic resized = x;
-  for (std::size_t d = 0; d < whole.size(); ++d) resized.shape[d] *= whole[d];
-  if (!checked_count(resized.sample_shape(), call.ctx.limits.tensor_elements)) {
-    return call.fail(Kind::LimitExceeded, fmt::format("the result has the shape {}", to_string(resized.shape)));
-  }
-  for (const auto factor : whole) {
-    if (factor == 1 || repeats(transformation, mode, factor)) continue;
+  layers::Resampling how;
+  WEFT_TRY(how.mode, call.get_string("mode", "nearest"));
+  WEFT_TRY(how.coordinates, call.get_string("coordinate_transformation_mode", old ? "asymmetric" : "half_pixel"));
+  WEFT_TRY(how.rounding, call.get_string("nearest_mode", old ? "floor" : "round_prefer_floor"));
+  WEFT_TRY(const float a, call.get_float("cubic_coeff_a", -0.75F));
+  WEFT_TRY(const std::int64_t exclude, call.get_int("exclude_outside", 0));
+  WEFT_TRY(const std::int64_t antialias, call.get_int("antialias", 0));
+  WEFT_TRY(const float outside, call.get_float("extrapolation_value", 0.0F));
+  how.cubic_a = static_cast<double>(a);
+  how.exclude_outside = exclude != 0;
+  how.antialias = antialias != 0;
+  if (how.mode != "nearest" && how.mode != "linear" && how.mode != "cubic")
     return call.fail(Kind::AttributeUnsupported,
-                     fmt::format("`{}` with `{}` does not repeat every element {} times; use `asymmetric` with `floor`",
-                                 transformation, mode, factor));
+                     fmt::format("`mode` is `{}`; nearest, linear and cubic are supported", how.mode));
+  WEFT_TRY(Request request, request_of(call, x, scales, sizes, axes, policy));
+  if (how.coordinates == "tf_crop_and_resize") {
+    WEFT_TRY(const ConstantPtr roi, call.constant(1, "the region"));
+    for (const float v : as_floats(*roi)) request.roi.push_back(static_cast<double>(v));
+    if (request.roi.size() != 2 * request.axes.size())
+      return call.fail(Kind::ShapeMismatch,
+                       fmt::format("a region of {} numbers for {} axes", request.roi.size(), request.axes.size()));
   }
-  return repeat(call, x, whole);
+  return resampled(call, x, request, how, outside);
 }
 
 Result<Values> depth_to_space(Call& call) {

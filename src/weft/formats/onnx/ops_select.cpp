@@ -206,6 +206,7 @@ Result<Values> take_data(const Call& call, Dynamic x, std::int64_t axis, const s
 
 Result<Values> gather(Call& call) {
   if (!call.has_input(0)) return call.fail(Kind::ModelMalformed, "the data is missing");
+  if (call.inputs[0].constant && call.has_input(1) && call.inputs[1].dynamic) return embedding(call);
   const Shape& from = shape_of(call.inputs[0]);
   WEFT_TRY(const ConstantPtr indices, call.constant(1, "the indices"));
   WEFT_TRY(const std::int64_t given, call.get_int("axis", 0));

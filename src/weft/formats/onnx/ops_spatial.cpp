@@ -204,8 +204,8 @@ Result<Values> max_pool(Call& call) { return largest_in_windows(call, false); }
 Result<Values> max_pool_channels_last(Call& call) { return largest_in_windows(call, true); }
 Result<Values> global_max_pool(Call& call) { return global_pool(call, "GlobalMaxPool"); }
 Result<Values> global_average_pool(Call& call) { return global_pool(call, "GlobalAveragePool"); }
-Result<Values> reduce_max(Call& call) { return reduce(call, "GlobalMaxPool"); }
-Result<Values> reduce_mean(Call& call) { return reduce(call, "GlobalAveragePool"); }
+Result<Values> global_reduce_max(Call& call) { return reduce(call, "GlobalMaxPool"); }
+Result<Values> global_reduce_mean(Call& call) { return reduce(call, "GlobalAveragePool"); }
 
 Result<Values> average_pool(Call& call) {
   WEFT_TRY(Spatial in, spatial_data(call, false, true));
