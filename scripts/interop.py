@@ -11,8 +11,9 @@ data        with --data: the model files there, where a framework reads them
 tflite      random models through TensorFlow Lite's converter, against its interpreter's reference kernels: integer models equal,
             in the exact graph and in the float run, float models within float32's rounding
 trees       random trees of XGBoost, LightGBM and scikit-learn: equal margins (tests/interop/compare_trees.py)
+graphs      ONNX graphs of one operator over the grid of its options, against ONNX Runtime
 
-    ./dev interop [--count N] [--seed N] [--only files,quantizers,random,tflite,trees] ...
+    ./dev interop [--count N] [--seed N] [--only files,quantizers,random,tflite,trees,graphs] ...
 
 Ends with tables of counts and answers 1 when anything is unexplained; such models stay in WORK/failed.
 """
@@ -43,6 +44,9 @@ SUFFIXES = (".h5", ".keras", ".onnx", ".json")
 BETWEEN_SUMS = {"BatchNormalization", "QBatchNormalization", "Dropout", "Reshape", "Flatten"}
 
 
+GRAPH_COLUMNS = ("graphs", "float refused", "float equal", "exact refused", "exact equal", "certified exact")
+
+
 class Run:
     def __init__(self, options):
         self.options = options
@@ -50,7 +54,7 @@ class Run:
         self.weft = Weft(options.weft, self.work)
         self.started = time.monotonic()
         self.failures = []
-        self.files, self.layers, self.quantizers, self.trees_of, self.tflite_rows = {}, {}, [], {}, {}
+        self.files, self.layers, self.quantizers, self.trees_of, self.tflite_rows, self.operators = {}, {}, [], {}, {}, {}
 
     def say(self, text):
         print(f"[{time.monotonic() - self.started:5.1f} s] {text}", flush=True)
@@ -327,6 +331,55 @@ class Run:
         self.compare_files(self.options.onnx, folder, EXAMPLES / "fixtures/onnx")
         self.compare_models("onnx/fixtures", self.options.onnx, folder)
 
+    # --- graphs of one operator
+
+    def graphs(self):
+        folder = self.work / "graphs"
+        words = ["--seed", self.options.seed, "--first", self.options.first, "--count", 11 * self.options.count]
+        self.say("graphs: " + self.python(self.options.onnx, TOOLS / "onnx_graphs.py", folder, *words).strip())
+        return lambda: self.compare_graphs(folder)
+
+    def compare_graphs(self, folder):
+        """Float runs within float32's rounding; where the certificate is `exact`, integers equal the runtime's numbers."""
+        for model in self.models_in(folder):
+            row = self.operators.setdefault(model.stem.split("_", 1)[1], dict.fromkeys(GRAPH_COLUMNS, 0))
+            try:
+                self.compare_graph(model, row)
+            except (WeftError, RuntimeError) as error:
+                self.fail(f"graphs/{model.name}: {error}")
+                self.keep("graphs", model)
+
+    def compare_graph(self, model, row):
+        with np.load(model.with_suffix(".npz")) as data:
+            golden = {k: data[k] for k in data}
+        rows, answers = self.work / "rows.npz", self.work / "answers.npy"
+        np.savez(rows, **{k[2:]: v for k, v in golden.items() if k.startswith("x:")})
+        (wanted,) = (v for k, v in golden.items() if k.startswith("y:"))
+        row["graphs"] += 1
+        for mode in ("float", "exact"):
+            _, _, code = answer = self.weft.run("predict", model, rows, "-o", answers, *(["--float"] if mode == "float" else []),
+                                                check=False)
+            if code != 0:
+                errors = "; ".join(d["message"] for d in answer[0].get("diagnostics", []) if d["severity"] == "error")
+                if code != 1 or not errors:
+                    raise WeftError(f"predict ended with {code}")
+                row[f"{mode} refused"] += 1
+                self.say(f"note  graphs/{model.name} {mode} is refused: {errors}")
+                continue
+            got = np.load(answers)
+            if got.size != wanted.size:
+                raise WeftError(f"{mode}: {got.shape} for {wanted.shape}")
+            got, numbers = got.reshape(-1).astype(np.float64), wanted.reshape(-1).astype(np.float64)
+            equal = np.array_equal(got, numbers)
+            row[f"{mode} equal"] += equal
+            if mode == "float" and not np.allclose(got, numbers, rtol=1e-4, atol=1e-4 * max(1.0, np.abs(numbers).max())):
+                raise WeftError(f"float: {np.abs(got - numbers).max():.3g} from the runtime")
+            if mode == "exact":
+                word = self.weft.run("inspect", model)[0].get("network_certificate")
+                row["certified exact"] += word == "exact"
+                if word == "exact" and not equal:
+                    raise WeftError(f"certified exact, but {np.abs(got - numbers).max():.3g} from the runtime")
+
     def qonnx(self):
         cases = self.work / "qonnx.jsonl"
         self.say("qonnx: " + self.python(self.options.qonnx, TOOLS / "qonnx_quantizers.py", cases).strip())
@@ -335,16 +388,19 @@ class Run:
     def all(self):
         only = self.options.only
         jobs = []
-        if only != {"trees"}:
+        with_keras = bool(only - {"trees", "graphs"})
+        if with_keras:
             jobs.append(lambda: self.keras("qkeras", self.options.qkeras, EXAMPLES / "fixtures/keras2"))
         if "files" in only:
             jobs.append(self.digits)
-        if only != {"trees"}:
+        if with_keras:
             jobs.append(lambda: self.keras("qkeras-v3", self.options.keras3, EXAMPLES / "fixtures/keras3"))
         if "quantizers" in only:
             jobs.append(self.qonnx)
         if "tflite" in only:
             jobs.append(self.tflite)
+        if "graphs" in only:
+            jobs.append(self.graphs)
         if "files" in only:
             jobs.append(self.onnx)
         if "trees" in only:
@@ -394,6 +450,11 @@ class Run:
             words = ("exact", "float-order", "quantized")
             print_table([[group, *(number(table["words"].get(w, 0)) for w in words)] for group, table in sorted(self.layers.items())],
                         ["models", *words])
+        if self.operators:
+            print("\nGraphs of one ONNX operator against ONNX Runtime")
+            rows = [[name, *(number(row[c]) for c in GRAPH_COLUMNS)] for name, row in sorted(self.operators.items())]
+            rows.append(["all", *(number(sum(row[c] for row in self.operators.values())) for c in GRAPH_COLUMNS)])
+            print_table(rows, ["operators", *GRAPH_COLUMNS])
         if self.quantizers:
             print("\nValues of quantizers and functions")
             rows = [[f"{family} ({source})", *(number(row[c]) for c in
@@ -421,7 +482,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="seed of the random models")
     parser.add_argument("--first", type=int, default=0, help="number of the first random model")
     parser.add_argument("--data", help="folder of the acceptance data, for --only data")
-    parser.add_argument("--only", default="files,quantizers,random,tflite,trees", type=lambda text: set(text.split(",")))
+    parser.add_argument("--only", default="files,quantizers,random,tflite,trees,graphs", type=lambda text: set(text.split(",")))
     parser.add_argument("--verbose", action="store_true", help="a line for every model")
     options = parser.parse_args()
     shutil.rmtree(options.work, ignore_errors=True)
