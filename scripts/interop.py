@@ -12,8 +12,9 @@ tflite      random models through TensorFlow Lite's converter, against its inter
             in the exact graph and in the float run, float models within float32's rounding
 trees       random trees of XGBoost, LightGBM and scikit-learn: equal margins (tests/interop/compare_trees.py)
 graphs      ONNX graphs of one operator over the grid of its options, against ONNX Runtime
+recurrent   random recurrent models of Keras, QKeras and ONNX (tests/interop/compare_recurrent.py says how they are compared)
 
-    ./dev interop [--count N] [--seed N] [--only files,quantizers,random,tflite,trees,graphs] ...
+    ./dev interop [--count N] [--seed N] [--only files,quantizers,random,tflite,trees,graphs,recurrent] ...
 
 Ends with tables of counts and answers 1 when anything is unexplained; such models stay in WORK/failed.
 """
@@ -35,6 +36,7 @@ EXAMPLES = ROOT / "examples"
 TOOLS = ROOT / "tests/interop"
 sys.path.insert(0, str(TOOLS))
 
+import compare_recurrent
 import compare_trees
 from compare_layers import CLASSES, compare, on_grid
 from measure import Weft, WeftError, print_table
@@ -54,7 +56,8 @@ class Run:
         self.weft = Weft(options.weft, self.work)
         self.started = time.monotonic()
         self.failures = []
-        self.files, self.layers, self.quantizers, self.trees_of, self.tflite_rows, self.operators = {}, {}, [], {}, {}, {}
+        self.files, self.layers, self.quantizers, self.trees_of, self.tflite_rows = {}, {}, [], {}, {}
+        self.operators, self.recurrent = {}, {}
 
     def say(self, text):
         print(f"[{time.monotonic() - self.started:5.1f} s] {text}", flush=True)
@@ -262,6 +265,21 @@ class Run:
                         raise RuntimeError(f"{how or 'exact'}: {(~same).sum()} of {same.size} values of {name} differ")
         row["models"] += 1
 
+    # --- recurrent
+
+    def make_recurrent(self, name, interpreter, script):
+        folder = self.work / "recurrent" / name
+        options = self.options
+        said = self.python(interpreter, TOOLS / script, folder, "--seed", options.seed, "--first", options.first, "--count", 2 * options.count)
+        for line in said.splitlines():
+            self.say(f"{name}: {line}")
+        return lambda: self.after_recurrent(name, folder)
+
+    def after_recurrent(self, name, folder):
+        self.recurrent[name], failures = compare_recurrent.compare(self.weft, folder, lambda text: None)
+        for text in failures:
+            self.fail(f"{text} (seed {self.options.seed})")
+
     # --- all
 
     def keras(self, name, interpreter, kept):
@@ -388,7 +406,7 @@ class Run:
     def all(self):
         only = self.options.only
         jobs = []
-        with_keras = bool(only - {"trees", "graphs"})
+        with_keras = bool(only & {"files", "quantizers", "random"})
         if with_keras:
             jobs.append(lambda: self.keras("qkeras", self.options.qkeras, EXAMPLES / "fixtures/keras2"))
         if "files" in only:
@@ -416,6 +434,10 @@ class Run:
             jobs.append(lambda: self.data("hgq2", self.options.hgq2, of_hgq))
             jobs.append(lambda: self.data("qkeras-v3", self.options.keras3, of_v3))
             jobs.append(lambda: self.data("qkeras", self.options.qkeras, sorted(set(of_v2))))
+        if "recurrent" in only:
+            jobs.append(lambda: self.make_recurrent("keras 2", self.options.qkeras, "recurrent_models.py"))
+            jobs.append(lambda: self.make_recurrent("keras 3", self.options.keras3, "recurrent_models.py"))
+            jobs.append(lambda: self.make_recurrent("onnx", self.options.onnx, "recurrent_onnx.py"))
         # The frameworks run two at a time; what they made is compared here, one after the other.
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             running = [pool.submit(job) for job in jobs]
@@ -455,6 +477,10 @@ class Run:
             rows = [[name, *(number(row[c]) for c in GRAPH_COLUMNS)] for name, row in sorted(self.operators.items())]
             rows.append(["all", *(number(sum(row[c] for row in self.operators.values())) for c in GRAPH_COLUMNS)])
             print_table(rows, ["operators", *GRAPH_COLUMNS])
+        if self.recurrent:
+            print("\nRecurrent models (tests/interop/compare_recurrent.py)")
+            columns = compare_recurrent.COLUMNS
+            print_table([[name, *(number(row[c]) for c in columns)] for name, row in sorted(self.recurrent.items())], ["models", *columns])
         if self.quantizers:
             print("\nValues of quantizers and functions")
             rows = [[f"{family} ({source})", *(number(row[c]) for c in
@@ -482,7 +508,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="seed of the random models")
     parser.add_argument("--first", type=int, default=0, help="number of the first random model")
     parser.add_argument("--data", help="folder of the acceptance data, for --only data")
-    parser.add_argument("--only", default="files,quantizers,random,tflite,trees,graphs", type=lambda text: set(text.split(",")))
+    parser.add_argument("--only", default="files,quantizers,random,tflite,trees,graphs,recurrent", type=lambda text: set(text.split(",")))
     parser.add_argument("--verbose", action="store_true", help="a line for every model")
     options = parser.parse_args()
     shutil.rmtree(options.work, ignore_errors=True)

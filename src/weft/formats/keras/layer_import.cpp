@@ -69,6 +69,10 @@ std::optional<nn::TensorId> LayerImport::emit(nn::Node made) {
 
 std::vector<nn::TensorId> LayerImport::emit_all(nn::Node made, std::size_t count) {
   if (!config.ok()) return {};
+  if (graph == nullptr || names == nullptr) {
+    config.fail(Kind::LayerUnsupported, "the layer is several operators, which a wrapper around it cannot hold");
+    return {};
+  }
   const std::string wanted = made.name;
   for (int i = 1; !names->insert(made.name).second; ++i) made.name = fmt::format("{}_{}", wanted, i);
   made.origin = node.origin;
@@ -170,6 +174,7 @@ const std::vector<LayerRow>& layer_rows() {
     for (auto& row : qkeras_layer_rows()) all.push_back(std::move(row));
     for (auto& row : attention_rows()) all.push_back(std::move(row));
     for (auto& row : hgq_attention_rows()) all.push_back(std::move(row));
+    for (auto& row : recurrent_rows()) all.push_back(std::move(row));
     auto spatial = spatial_rows();
     std::move(spatial.begin(), spatial.end(), std::back_inserter(all));
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.class_name < b.class_name; });

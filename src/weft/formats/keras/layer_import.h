@@ -108,6 +108,8 @@ std::vector<LayerRow> function_rows();
 std::vector<LayerRow> qkeras_rows();
 /// Of both: convolutions, pools and what else has spatial axes.
 std::vector<LayerRow> spatial_rows();
+/// Of both: recurrent layers, Bidirectional, TimeDistributed.
+std::vector<LayerRow> recurrent_rows();
 
 /// A way out for a class that no row knows.
 std::string way_out(const LayerEntry& layer);

@@ -322,6 +322,8 @@ Result<Objects> WeightFile::all_variables(std::size_t index, const LayerEntry& l
     }
     for (const std::string part : {"iq", "kq", "bq", "oq"})
       if (hgq && path.find(layer.own_name + "_" + part + "/") != std::string::npos) key = part + "/" + key;
+    for (const std::string part : {"forward", "backward"})
+      if (path.find("/" + part + "_") != std::string::npos) key = part + "_layer/" + variable_name(path);
     if (const auto at = path.find("/multiple_quantizers"); hgq && at != std::string::npos) {
       const auto number =
           counter_of(path.substr(path.find('/', at + 1) + 1,
