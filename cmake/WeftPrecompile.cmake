@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Headers of others that most sources read, precompiled: half of the time of a build. Once for modules (position independent), once
-# for tests. A source must include what it uses all the same: presets `asan` and `dev` build without.
+# for tests. A source must include what it uses all the same: preset `dev` builds without.
 
 option(WEFT_PRECOMPILE "Precompile the headers of the standard library, fmt and Boost" OFF)
 if(NOT WEFT_PRECOMPILE)

@@ -134,8 +134,9 @@ struct OutputStep {
   std::int64_t n = 0;
 };
 
-using Step = std::variant<InputStep, MatVecStep, WideMatVecStep, ChainStep, RequantStep, TableStep, WideRequantStep,
-                          BinaryStep, CopyStep, ReduceStep, PoolStep, ArgMaxStep, ForestStep, PackStep, PlainStep, OutputStep>;
+using Step =
+    std::variant<InputStep, MatVecStep, WideMatVecStep, ChainStep, RequantStep, TableStep, WideRequantStep, BinaryStep,
+                 CopyStep, ReduceStep, PoolStep, ArgMaxStep, ForestStep, PackStep, PlainStep, OutputStep>;
 
 /// A constant of the graph, written once into each thread's scratch memory.
 struct ConstantLanes {

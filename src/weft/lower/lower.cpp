@@ -25,8 +25,8 @@ Result<std::map<std::string, std::pair<double, double>>> observe(const nn::Graph
     const auto [lo, hi] = std::minmax_element(data.begin(), data.end());
     out[node.name] = {*lo, *hi};
   };
-  WEFT_TRY(const auto outputs,
-           layers::run_float(graph, calibration.inputs, calibration.batch, ctx, layers::Keep::Outputs, &intermediates, note));
+  WEFT_TRY(const auto outputs, layers::run_float(graph, calibration.inputs, calibration.batch, ctx,
+                                                 layers::Keep::Outputs, &intermediates, note));
   return out;
 }
 
