@@ -31,18 +31,18 @@ TOLERANCE = 1e-4
 
 
 def models(folder):
-    """(path, weights or None) of every model; weight files belong to the architecture with the longest common name."""
+    """(path, weights or None) of every model; a weight file belongs to the architecture with the longest common name."""
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix in SUFFIXES and "test_data" not in str(p.parent)]
-    weights = {p for p in files if p.stem.endswith("_weights")}
+    weights = [p for p in files if p.stem.endswith("_weights")]
     for path in files:
-        if path in weights or path.suffix == ".json" and "trees" not in path.parts and not any(
-                w.parent == path.parent and w.stem.startswith(path.stem) for w in weights):
-            if path in weights or (path.parent / "model.12.h5").exists():
-                continue
-        own = [w for w in sorted(weights) if w.parent == path.parent and w.stem.startswith(path.stem + "_")]
-        nested = [p for p in files if p.suffix == ".json" and p != path and p.parent == path.parent and p.stem.startswith(path.stem + "_")]
-        own = [w for w in own if not any(w.stem.startswith(p.stem + "_") for p in nested)]
-        for w in own if path.suffix == ".json" and own else [None]:
+        if path in weights:
+            continue
+        beside = [p for p in files if p.suffix == ".json" and p.parent == path.parent and p not in weights]
+        own = [w for w in weights if w.parent == path.parent and path.suffix == ".json"
+               and path == max((p for p in beside if w.stem.startswith(p.stem + "_")), key=lambda p: len(p.stem), default=None)]
+        if path.suffix == ".json" and "trees" not in path.parts and not own:
+            continue  # the architecture of models that hold it themselves
+        for w in own or [None]:
             yield path, w
     for path in sorted(folder.rglob("saved_model.pb")):
         yield path.parent, None
@@ -70,8 +70,8 @@ class Support:
         """(outputs, who made them) or (None, why not)."""
         why = "no framework of this format in an environment"
         np.savez(self.work / "reference_in.npz", **{str(i): x for i, x in enumerate(inputs.values())})
-        kinds = {".onnx": ("onnx",), ".h5": ("qkeras", "hgq1", "keras3", "hgq2"), ".json": ("qkeras", "keras3"),
-                 ".keras": ("keras3", "hgq2", "qkeras", "hgq1"), ".tflite": ("tflite",), "": ("qkeras",)}.get(path.suffix, ())
+        kinds = {".onnx": ("onnxruntime", "qonnx-quant"), ".h5": ("qkeras", "hgq2"), ".json": ("qkeras",), ".keras": ("hgq2", "keras3"),
+                 ".tflite": ("keras3",), "": ("keras3",)}.get(path.suffix, ())
         for kind in kinds:
             if kind not in self.environments:
                 continue

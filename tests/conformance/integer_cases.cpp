@@ -66,7 +66,7 @@ void add_integer_cases(std::vector<Case>& out) {
     dense.attributes["wide"] = true;
     dense.parameters["kernel"] = codes(b, {12, 3}, -7.9, 7.9);
     dense.parameters["bias"] = codes(b, {3}, -90.0, 90.0);
-    out.push_back(b.done(layers::Word::Exact));
+    out.push_back(b.done(layers::Word::FloatOrder));
   }
   {
     Builder b("integer_elementwise", {4}, "fixed<6,3>");

@@ -18,6 +18,9 @@ class NoPolicy final : public layers::TypePolicy {
   [[nodiscard]] fixed::FixedType parameter(const nn::Node&, const std::string&, double, double) const override {
     return {};
   }
+  [[nodiscard]] std::optional<fixed::FixedType> chosen_parameter(const nn::Node&, const std::string&) const override {
+    return std::nullopt;
+  }
   [[nodiscard]] std::optional<fixed::FixedType> accumulator(const nn::Node&) const override { return std::nullopt; }
   [[nodiscard]] std::optional<fixed::FixedType> intermediate(const nn::Node&, const std::string&) const override {
     return std::nullopt;

@@ -118,11 +118,9 @@ Result<Values> matmul_tensors(Call& call) {
   for (std::size_t d = 0; d < outer; ++d) stack += static_cast<char>('A' + d);
   for (std::size_t k = 0; k < 2; ++k) {
     const Shape& shape = values[k].constant ? values[k].constant->shape : values[k].dynamic->shape;
-    if (vector[k]) {
-      labels[k] = "k";
-    } else {
-      labels[k] = stack.substr(outer - (shape.size() - 2)) + (k == 0 ? "ik" : "kj");
-    }
+    // Appended, not assigned: gcc 12 warns of the copy inside of an assignment (PR 105651).
+    if (!vector[k]) labels[k] += stack.substr(outer - (shape.size() - 2));
+    labels[k] += vector[k] ? "k" : k == 0 ? "ik" : "kj";
   }
   const std::string out = stack + (vector[0] ? "" : "i") + (vector[1] ? "" : "j");
   WEFT_TRY(Dynamic y, einsum_layer(call, std::move(values), std::move(labels), out, ""));

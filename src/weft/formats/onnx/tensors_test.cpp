@@ -31,7 +31,11 @@ Floats run(const Read& read, const std::vector<Floats>& inputs) {
 Read model_of(const std::vector<Ints>& shapes, const std::function<void(TestModel&)>& build, std::int64_t opset = 18,
               int element = 1) {
   TestModel m(opset);
-  for (std::size_t i = 0; i < shapes.size(); ++i) m.input(i == 0 ? "x" : "x" + std::to_string(i), shapes[i], element);
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    std::string name = "x";
+    if (i > 0) name += std::to_string(i);
+    m.input(name, shapes[i], element);
+  }
   m.output("y");
   build(m);
   return read_model(m);
