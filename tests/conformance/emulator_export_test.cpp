@@ -20,6 +20,17 @@
 #include "weft/layers/layer.h"
 #include "weft/support/files.h"
 
+// As a loader sees it: the class by its virtual functions, the model by two C functions. Not a local class: of those
+// the compiler knows every descendant.
+namespace hls4mlEmulator {
+struct Model {
+  virtual void prepare_input(std::any) = 0;
+  virtual void predict() = 0;
+  virtual void read_result(std::any) = 0;
+  virtual ~Model() = default;
+};
+}  // namespace hls4mlEmulator
+
 namespace weft::conformance {
 namespace {
 
@@ -144,13 +155,7 @@ TEST_F(EmulatorExport, GivesTheCodesOfRandomGraphs) {
 }
 
 TEST_F(EmulatorExport, StandsBehindTheInterfaceOfCms) {
-  // As a loader sees it: the class by its virtual functions, the model by two C functions.
-  struct Model {
-    virtual void prepare_input(std::any) = 0;
-    virtual void predict() = 0;
-    virtual void read_result(std::any) = 0;
-    virtual ~Model() = default;
-  };
+  using hls4mlEmulator::Model;
   const auto cases = all_cases();
   const auto row = std::find_if(cases.begin(), cases.end(), [](const Case& c) { return c.name == "forest_classes"; });
   ASSERT_NE(row, cases.end());

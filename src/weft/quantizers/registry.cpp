@@ -86,8 +86,8 @@ const std::vector<Family>& families() {
       tanh_family(),
       tanh_shrink_family(),
       ternary_family(),
-      threshold_family(),
       tflite_quantize_family(),
+      threshold_family(),
   };
   return kFamilies;
 }

@@ -256,13 +256,18 @@ class Builder {
   /// that there is none.
   std::optional<quantizers::Spec> function(const Json& given, bool& absent) {
     const auto key = config_key(given);
-    if (key) {
+    const Json* text = &given;
+    if (key && !in_.config.has_key(*key)) {
+      text = value_of(given);
+      absent = text == nullptr || text->is_null() || *text == "linear";
+      if (absent) return std::nullopt;
+    } else if (key) {
       auto choice = read_activation(in_.config, *key, true, in_.keras_major);
       if (choice.softmax) in_.config.fail(Kind::AttributeUnsupported, fmt::format("`{}` is a softmax", *key));
       absent = !choice.function;
       return choice.function;
     }
-    auto spec = quantizers::parse_text(given.is_string() ? given.get<std::string>() : "", in_.config.origin(),
+    auto spec = quantizers::parse_text(text->is_string() ? text->get<std::string>() : "", in_.config.origin(),
                                        in_.config.context());
     if (spec) return std::move(spec).value();
     in_.config.fail_reported();

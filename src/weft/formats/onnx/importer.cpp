@@ -507,7 +507,7 @@ Result<std::vector<Constant>> Importer::constants() {
     const Origin origin{.file = source_.file(), .tensor = name};
     Result<Value> value = input_value(name, origin);
     if (!value) return diag::failure;
-    WEFT_CHECK(value->constant != nullptr, "an output of a constant graph is not constant");
+    if (!value->constant) return ctx_.fail(Kind::LayerUnsupported, origin, "the output does not fold to a constant");
     out.push_back(*value->constant);
   }
   return out;

@@ -266,7 +266,6 @@ TEST(NodeTests, RunOrAreRefusedByName) {
                          "Relu",
                          "Reshape",
                          "Resize",
-                         "Round",
                          "Selu",
                          "Shrink",
                          "Sigmoid",

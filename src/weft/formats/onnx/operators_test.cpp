@@ -375,7 +375,7 @@ TEST(Operators, Softmax) {
   EXPECT_EQ(softmax(9, {1, 4, 1}, 1).output_shape(), (Shape{4}));
   EXPECT_EQ(softmax(13, {1, 2, 4}, 1).ops(), "Softmax");
   EXPECT_EQ(softmax(13, {1, 2, 4, 3}, 2).output_shape(), (Shape{2, 4, 3}));
-  EXPECT_TRUE(softmax(13, {1, 4}, 0).has(Kind::LayerUnsupported));
+  EXPECT_TRUE(softmax(13, {-1, 4}, 0).has(Kind::LayerUnsupported));
   EXPECT_TRUE(softmax(9, {-1, 4}, 0).has(Kind::LayerUnsupported));
   EXPECT_TRUE(softmax(13, {1, 4}, 2).has(Kind::ShapeMismatch));
 }
