@@ -58,7 +58,7 @@ PROVOCATIONS = [
     # model content
     Row("attribute-unknown", "inspect attribute_unknown.json --weights split_weights.h5", at="attribute_unknown.json", says="surprise"),
     Row("attribute-unsupported", "inspect half.json --weights split_weights.h5", at="half.json", says="float16"),
-    Row("layer-unsupported", "inspect lstm.json --weights split_weights.h5", at="lstm.json", says="LSTM"),
+    Row("layer-unsupported", "inspect conv_lstm.json --weights split_weights.h5", at="conv_lstm.json", says="ConvLSTM2D"),
     Row("quantizer-unsupported", "inspect refused_bernoulli.json", at="refused_bernoulli.json", says="bernoulli"),
     Row("scale-ambiguous", "inspect boundary.weft", 0, at="boundary.weft"),
     Row("shape-mismatch", f"predict {TYPED} wide.csv", at="wide.csv"),
