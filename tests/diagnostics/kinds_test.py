@@ -138,7 +138,7 @@ def write_files(shop):
         "huge.json": keras_file(lambda x, _f, _l: x.update(batch_input_shape=[None, 1 << 40])),
         "attribute_unknown.json": keras_file(lambda _x, first, _l: first.update(surprise=1)),
         "half.json": keras_file(lambda _x, first, _l: first.update(dtype="float16")),
-        "lstm.json": keras_file(lambda _x, _f, layers: layers[1].update(class_name="LSTM", module="keras.layers")),
+        "conv_lstm.json": keras_file(lambda _x, _f, layers: layers[1].update(class_name="ConvLSTM2D", module="keras.layers")),
         "auto.json": keras_file(set_auto_scale),
         "renamed.json": keras_file(lambda _x, first, layers: [layer["config"].update(name="z_" + layer["config"]["name"])
                                                               for layer in layers[1:]]),

@@ -66,6 +66,39 @@ bool runs_layers(const std::string& op) {
   return names.count(op) != 0;
 }
 
+/// Operators that are read on data only, or fold only where their layer can run on constants.
+bool on_data(const std::string& op) {
+  static const std::set<std::string> names{"AveragePool",
+                                           "Conv",
+                                           "ConvTranspose",
+                                           "DepthToSpace",
+                                           "GlobalAveragePool",
+                                           "GlobalMaxPool",
+                                           "Max",
+                                           "MaxPool",
+                                           "Min",
+                                           "Pad",
+                                           "SpaceToDepth",
+                                           "Upsample",
+                                           "LayerNormalization",
+                                           "GRU",
+                                           "LSTM",
+                                           "RNN",
+                                           "Not",
+                                           "OneHot",
+                                           "QLinearConv",
+                                           "QLinearMatMul",
+                                           "ReduceMax",
+                                           "ReduceMin",
+                                           "ScatterElements",
+                                           "ScatterND",
+                                           "TreeEnsemble",
+                                           "TreeEnsembleClassifier",
+                                           "TreeEnsembleRegressor",
+                                           "Trilu"};
+  return runs_layers(op) || names.count(op) != 0;
+}
+
 enum class Closeness { Equal, Rounded, OfNodeTests };
 
 void expect_equal(const Constant& got, const Constant& want, Closeness how, const std::string& name) {
@@ -121,7 +154,9 @@ TEST(Folding, AgreesWithTheNodeTestsOfOnnx) {
     const auto outputs = fold_outputs(*source, inputs, ctx);
     if (!outputs) {
       EXPECT_TRUE(engine.has_errors()) << name;
-      refused.insert(name);
+      if (std::none_of(source->nodes().begin(), source->nodes().end(),
+                       [](const NodeHead& node) { return on_data(node.op_type); }))
+        refused.insert(name);
       continue;
     }
     Closeness how = Closeness::Equal;
