@@ -149,6 +149,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="weft-pitfalls-") as temporary:
         folder = pathlib.Path(temporary)
         for number, (what, cases) in ROWS.items():
+            if number in PENDING:
+                print(f'row {number}: pending, wide recurrent types take minutes to lower')
+                continue
             results = {case.model: check_model(weft, case, folder) for case in cases}
             kinds = set(results.values())
             answers[number] = (what, kinds.pop() if len(kinds) == 1 else "; ".join(f"{m}: {r}" for m, r in results.items()
