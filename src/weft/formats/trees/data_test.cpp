@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -21,20 +20,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// ../shared/data beside the checkout, or WEFT_DATA.
-fs::path data_dir() {
-  if (const char* given = std::getenv("WEFT_DATA")) return given;
-  fs::path at = fs::path(__FILE__).parent_path();
-  for (int up = 0; up < 8; ++up, at = at.parent_path())
-    if (fs::exists(at / "shared/data/models/trees")) return at / "shared/data";
-  return {};
-}
-
 class TreeData : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = data_dir() / "models/trees";
-    if (!fs::exists(folder_)) GTEST_SKIP() << "no models/trees beside the checkout";
+    folder_ = fs::path(WEFT_DATA_DIR) / "models/trees";
+    if (!fs::exists(folder_)) GTEST_SKIP() << "no " << folder_;
   }
 
   nn::Graph read(const std::string& name) {
