@@ -75,7 +75,7 @@ class Rows:
         need(words and not other, f"not exact: {other or 'no certificate'}")
         return f"{len(words)} layers exact"
 
-    # --- rows, in the order of the table
+    # --- rows
     def qkeras_3layer(self):
         row, text = self.hardware(self.keras / "qkeras_3layer.json", "qkeras_3layer", "--weights", self.keras / "qkeras_3layer_weights.h5")
         return f"{self.all_exact(row, ('softmax',))}; {text}"
@@ -116,6 +116,22 @@ class Rows:
         need(np.array_equal(ours.astype(np.float32), golden["keras"]), f"differs by {np.abs(ours - golden['keras']).max()}")
         row, text = self.hardware(model, "AD08", *kind, synth=self.slow, per_module=True, synth_timeout=14400)
         return f"equal to Keras to the last bit; {self.all_exact(row)}; {text}"
+
+    def rn07(self):
+        golden = np.load(self.data / "golden/mlperf_tiny_RN07.npz")
+        x = self.array("rn07", (golden["x"] / 256).astype(np.float32))
+        ours, _ = self.predict(self.data / "models/mlperf_tiny/RN07/model_best.h5", x, "--input-type", "ufixed<8,0>")
+        want, other = golden["keras_logits"], golden["hls4ml_csim"]
+        need(np.array_equal(ours.astype(np.float32), want), f"differs by {np.abs(ours - want).max()}")
+        return f"{want.size} logits equal to Keras to the last bit (hls4ml's C simulation is off by up to {np.abs(other - want).max():.2f})"
+
+    def svhn_gray(self):
+        data, model = np.load(self.data / "datasets/svhn_gray_8.npz"), self.data / "models/keras_float/svhn_grayscale_mlp.json"
+        x = self.array("svhn_gray", data["x"].reshape(len(data["x"]), -1))
+        ours, _ = self.predict(model, x, "--weights", model.with_name("svhn_grayscale_mlp_weights.h5"), "--float")
+        error = float(np.abs(ours - data["keras_softmax"]).max())
+        need(error <= 1e-5, f"the float run is {error:.1e} away from Keras")
+        return f"float run within {error:.1e} of Keras"
 
     def kws_w3a3(self):
         data = np.load(self.data / "datasets/kws01_mfcc750.npz")
@@ -228,7 +244,7 @@ def main():
     parser.add_argument("rows", nargs="*")
     options = parser.parse_args()
     rows = Rows(Weft(options.weft, options.work), options.data, options.slow, options.sanitized)
-    names = ["qkeras_3layer", "qkeras_v3_3layer", "qkeras_mnist_dense", "jets", "ad08", "kws_w3a3", "kwsmlp_w3a3", "unsw", "qkeras_jettagging",
+    names = ["qkeras_3layer", "qkeras_v3_3layer", "qkeras_mnist_dense", "jets", "ad08", "rn07", "svhn_gray", "kws_w3a3", "kwsmlp_w3a3", "unsw", "qkeras_jettagging",
              "tfc", "float_models", "broken"]
     unknown = set(options.rows) - set(names)
     if unknown:
