@@ -100,12 +100,12 @@ void take_conv_weights(LayerImport& in) {
 }
 
 /// Kernel [k..., channels, multiplier]; the bias stands behind `outputs` channels.
-void take_depthwise_weights(LayerImport& in, const char* variable) {
+void take_depthwise_weights(LayerImport& in) {
   set_convolution(in);
   Shape kernel = per_axis(in, "kernel_size", 1);
   kernel.push_back(channels_of(in));
   kernel.push_back(positive(in, "depth_multiplier", 1));
-  in.take(variable, "kernel", kernel);
+  in.take("depthwise_kernel", "kernel", kernel);
 }
 
 void import_conv(LayerImport& in) {
@@ -115,7 +115,7 @@ void import_conv(LayerImport& in) {
 }
 
 void import_depthwise(LayerImport& in) {
-  take_depthwise_weights(in, in.keras_major >= 3 ? "kernel" : "depthwise_kernel");
+  take_depthwise_weights(in);
   if (has_bias(in.config)) in.take("bias", "bias", {-1});
   set_activation(in, false);
   in.infer_output();
@@ -129,7 +129,7 @@ void take_separable(LayerImport& in) {
   in.node.op = "DepthwiseConv";
   in.node.origin = layer.origin;
   in.node.inputs = layer.inputs;
-  take_depthwise_weights(in, "depthwise_kernel");
+  take_depthwise_weights(in);
   const Shape depthwise = per_axis(in, "kernel_size", 1);
   const auto channels = channels_of(in);
   const auto multiplier = positive(in, "depth_multiplier", 1);
@@ -322,7 +322,7 @@ void import_qconv(LayerImport& in) {
 }
 
 void import_qdepthwise(LayerImport& in) {
-  take_depthwise_weights(in, in.keras_major >= 3 ? "kernel" : "depthwise_kernel");
+  take_depthwise_weights(in);
   if (has_bias(in.config)) in.take("bias", "bias", {-1});
   set_quantizer(in, "depthwise_quantizer", in.node, "kernel", true);
   set_quantizer(in, "bias_quantizer", in.node, "bias", false);
@@ -369,7 +369,7 @@ void import_qconv_batchnorm(LayerImport& in) {
 }
 
 void import_qdepthwise_batchnorm(LayerImport& in) {
-  take_depthwise_weights(in, in.keras_major >= 3 ? "kernel" : "depthwise_kernel");
+  take_depthwise_weights(in);
   if (has_bias(in.config)) in.take("bias", "bias", {-1});
   take_folded_batch_norm(in, "depthwise_quantizer");
 }
@@ -401,7 +401,8 @@ std::vector<LayerRow> spatial_rows() {
       joined(joined(dense_ignored(), {"depthwise_initializer", "depthwise_regularizer", "depthwise_constraint"}),
              {"pointwise_initializer", "pointwise_regularizer", "pointwise_constraint"});
   const std::vector<WeightRow> kernel = {{.name = "kernel"}, {.name = "bias", .present = has_bias}};
-  const std::vector<WeightRow> depthwise_kernel = {{.name = "depthwise_kernel"}, {.name = "bias", .present = has_bias}};
+  const std::vector<WeightRow> depthwise_kernel = {{.name = "depthwise_kernel", .alias = "kernel"},
+                                                   {.name = "bias", .present = has_bias}};
   const std::vector<WeightRow> separable_kernels = {
       {.name = "depthwise_kernel"}, {.name = "pointwise_kernel"}, {.name = "bias", .present = has_bias}};
   const Keys pool = {"pool_size", "strides", "padding", "data_format"};

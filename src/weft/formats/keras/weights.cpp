@@ -229,7 +229,10 @@ Result<Objects> WeightFile::named_variables(std::size_t index, Object group, con
   Objects out;
   for (const auto& path : paths) {
     const auto name = variable_name(path);
-    const bool known = std::any_of(rows.begin(), rows.end(), [&](const WeightRow& row) { return row.name == name; });
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const WeightRow& r) {
+      return r.name == name || (!name.empty() && r.alias == name);
+    });
+    const bool known = found != rows.end();
     const auto pruning = [&] {
       return layer.pruned && std::any_of(std::begin(kPruningVariables), std::end(kPruningVariables),
                                          [&](auto row) { return name.starts_with(row); });
@@ -239,7 +242,7 @@ Result<Objects> WeightFile::named_variables(std::size_t index, Object group, con
                       "the layer has a weight that its config does not explain");
     }
     WEFT_TRY(const auto object, file_.find(group, path, ctx));
-    if (!object || !out.emplace(name, *object).second) {
+    if (!object || !out.emplace(known ? std::string(found->name) : name, *object).second) {
       return ctx.fail(Kind::ModelMalformed, {layer.origin.file, layer.origin.node, layer.origin.op, path},
                       "the weight is listed twice or not there");
     }

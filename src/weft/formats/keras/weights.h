@@ -28,6 +28,8 @@ struct WeightRow {
   std::string_view owner = "";
   /// Known and without meaning at inference.
   bool ignored = false;
+  /// Another name of the variable in Keras 2's layout; "" for none.
+  std::string_view alias = "";
 };
 
 /// Weights in a Keras 2 file (model_weights/<layer>/<variable>:0, also at the root) or in a Keras 3 file
