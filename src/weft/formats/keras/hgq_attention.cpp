@@ -200,8 +200,13 @@ void import_attention(LayerImport& in) {
                      in.config.flag("stable_softmax", true),
                      scaler};
   // The layer of the scores has its own say on its input quantizer: it has one when its variables are there.
-  if (in.variables && in.variables->count("_softmax/iq/quantizer/vars/0") != 0)
+  if (in.variables && in.variables->count("_softmax/iq/quantizer/vars/0") != 0) {
     confs.iq = config.find("softmax_iq_conf");
+    in.config.context().report(
+        Kind::Info, in.config.origin(),
+        "the file holds an input quantizer of the attention's softmax, as HGQ2 up to 0.1.6 trains and applies it, and "
+        "so does Weft; HGQ2 from 0.1.7 on opens the file without it and gives other numbers");
+  }
   scores = softmax(part, *scores, {2}, confs);
   if (!scores) return in.config.fail_reported();
   const auto mixed = contract({in, "", ""}, *scores, *v, "nts,snh->tnh", "_combined");

@@ -127,6 +127,8 @@ std::optional<Spec> keras_function(const std::string& name, int keras_major) {
   if (name == "hard_silu" || name == "hard_swish") return make_spec("hard_swish", {{"form", std::string("keras")}});
   if (name == "hard_tanh") return make_spec("clip", {{"min", -1.0}, {"max", 1.0}});
   if (name == "relu6") return make_spec("relu", {{"max_value", 6.0}});
+  // A user's own function that hls4ml knows by its name.
+  if (name == "relu1") return make_spec("relu", {{"max_value", 1.0}});
   // Keras 3 changed its hard sigmoid from clip(0.2 x + 0.5) to relu6(x + 3) / 6.
   if (name == "hard_sigmoid") return make_spec("keras_hard_sigmoid", {{"slope", keras_major < 3 ? 0.2 : 1.0 / 6.0}});
   if (name == "leaky_relu") return make_spec("leaky_relu");

@@ -96,6 +96,15 @@ TEST_F(RowsTest, LayersWithoutMeaningAtInference) {
   EXPECT_EQ(import("Dropout", R"("rate": 0.1)", "2", {{"seed_generator_state", {{2}, {1, 2}}}}).op, "Identity");
 }
 
+TEST_F(RowsTest, DepthwiseKernelsOfBothNames) {
+  const auto* config = R"("kernel_size": [1, 2], "depth_multiplier": 1, "use_bias": false, "activation": "linear")";
+  const FloatTensor kernel(Shape{1, 2, 1, 1}, {0.5F, -2.0F});
+  const auto keras2 = import("DepthwiseConv2D", config, "2, 3, 1", {{"depthwise_kernel", kernel}});
+  EXPECT_EQ(keras2.parameters.at("kernel").values.data, kernel.data);
+  const auto keras3 = import("DepthwiseConv2D", config, "2, 3, 1", {{"kernel", kernel}}, "3.12.0");
+  EXPECT_EQ(keras3.parameters.at("kernel").values.data, kernel.data);
+}
+
 TEST_F(RowsTest, Activations) {
   const auto family = [&](const std::string& name, const std::string& version = "2.7.0") {
     const auto node = import("Activation", fmt::format(R"J("activation": "{}")J", name), "4", {}, version);
@@ -110,6 +119,7 @@ TEST_F(RowsTest, Activations) {
   EXPECT_EQ(family("softmax").family, "Softmax");
   EXPECT_EQ(family("hard_silu", "3.1.0"), make_spec("hard_swish", {{"form", std::string("keras")}}));
   EXPECT_EQ(family("relu6"), make_spec("relu", {{"max_value", 6.0}}));
+  EXPECT_EQ(family("relu1"), make_spec("relu", {{"max_value", 1.0}}));
   EXPECT_EQ(family("hard_sigmoid"), make_spec("keras_hard_sigmoid"));
   EXPECT_EQ(family("hard_sigmoid", "3.1.0"), make_spec("keras_hard_sigmoid", {{"slope", 1.0 / 6.0}}));
   EXPECT_EQ(family("quantized_relu(4,2)"),
