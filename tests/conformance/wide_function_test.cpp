@@ -153,6 +153,21 @@ TEST(WideFunction, WideInputsStayWithinTheProvenError) {
   }
 }
 
+TEST(WideFunction, MoreCodesThanLinesCanCoverAreRefused) {
+  diag::Engine engine;
+  Context ctx{engine};
+  const NoPolicy policy;
+  const nn::Graph source;
+  layers::Recipe recipe(source, policy, ctx);
+  const fixed::Range range{0, Int{1} << 60, 0};
+  recipe.graph().values.push_back({"x", Shape{1}, Scale(fixed::pow2(-48)), {range}, exact::Input{}, {}});
+  const layers::CodeFunction exponential{
+      [](Int x) { return std::ldexp(std::exp(-std::ldexp(static_cast<double>(x), -48)), 21); }, range, {}};
+  EXPECT_FALSE(layers::add_segments(recipe, {}, "f", {0}, {exponential}, fixed::FixedType{22, 1, false}).ok());
+  ASSERT_EQ(engine.all().size(), 1U);
+  EXPECT_EQ(engine.all()[0].kind, Kind::TypeTooWide);
+}
+
 TEST(WideFunction, FewStepsStayExact) {
   diag::Engine engine;
   Context ctx{engine};

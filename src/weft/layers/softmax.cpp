@@ -24,6 +24,8 @@ namespace {
 /// Fraction bits of the exponentials beyond which nothing is gained.
 constexpr int kMostExpFrac = 30;
 constexpr int kGuardBits = 2;
+/// Distances of more codes than this are clipped in front of the exponential.
+constexpr Int kWideDistances = Int{1} << 32;
 
 Result<Shape> shape(const nn::Graph& graph, const nn::Node& node, Context& ctx) {
   const Shape& s = graph.at(node.inputs[0]).shape;
@@ -94,11 +96,20 @@ Result<Parts> parts_of(const nn::Node& node, Recipe& recipe, exact::ValueId rows
   const fixed::FixedType type = chosen.value_or(unsigned_type(frac, 1));
   p.exp_frac = type.frac_bits();
   const double unit = fixed::to_double(recipe.value(p.distance).scale.at(0));
+  exact::ValueId near = p.distance;
+  // Behind this distance the exponential is below a quarter of its last place. Lines over all the codes of a wide range
+  // would need more bits than there are.
+  const double nothing = std::ceil(static_cast<double>(p.exp_frac + 2) * std::log(2.0) / unit);
+  const Int most = channel_range(recipe.value(p.distance), 0, 1).hi;
+  if (most >= kWideDistances && nothing < static_cast<double>(most)) {
+    WEFT_TRY(near,
+             add_clip(recipe, node, node.name + "_near", p.distance, 0, static_cast<Int>(std::max(nothing, 1.0))));
+  }
   const CodeFunction exponential{
       [unit, up = p.exp_frac](Int d) { return std::ldexp(std::exp(-unit * static_cast<double>(d)), up); },
-      channel_range(recipe.value(p.distance), 0, 1),
+      channel_range(recipe.value(near), 0, 1),
       {}};
-  WEFT_TRY(const auto e, add_function(recipe, node.origin, node.name + "_exp", p.distance, {exponential}, type));
+  WEFT_TRY(const auto e, add_function(recipe, node.origin, node.name + "_exp", near, {exponential}, type));
   p.exponential = e.value;
   WEFT_TRY(const auto sum, recipe.add(node.name + "_total", exact::Reduce{exact::Reduce::Kind::Sum, e.value},
                                       Scale(fixed::pow2(-p.exp_frac)), node.origin));

@@ -23,6 +23,8 @@ constexpr double kTolerance = 0.25;
 constexpr Int kExhaustive = Int{1} << 20;
 /// Signed sums of the straight lines stay below this many bits, for the fast executors.
 constexpr int kMostBits = 62;
+/// How often borders are put where the error is largest.
+constexpr int kRounds = 8;
 
 /// `units`, clipped a little outside of the type so that saturation can still be told.
 struct Target {
@@ -283,7 +285,6 @@ Made make_lines(const CodeFunction& function, const Frame& frame, int slope_bits
     }
     out.lines = std::move(lines);
     // Something between the samples: a border there, and once more.
-    constexpr int kRounds = 8;
     if (out.worst <= tolerance + 1.0 || round == kRounds) return out;
     borders.push_back(checker.worst_at());
     borders.push_back(checker.worst_at() + 1);
@@ -366,6 +367,16 @@ Result<WideResult> add_segments(Recipe& recipe, const Origin& origin, const std:
   const Frame frame{type, lo,
                     hi,   Int{1} << most_length_bits,
                     most, kExhaustive / static_cast<Int>(std::min<std::size_t>(functions.size(), 64))};
+  for (const auto& f : functions) {
+    // Segments of the greatest length, and one more for each border, have to be enough.
+    const auto borders_most = static_cast<Int>(f.turns.size()) + 2 + 2 * kRounds;
+    if ((f.range.hi - f.range.lo) / frame.longest + borders_most <= static_cast<Int>(most)) continue;
+    return recipe.context().fail(
+        Kind::TypeTooWide, origin,
+        fmt::format("a function of {} codes with results in {} needs more than 62 bits inside; "
+                    "give the layer in front or this one a narrower type",
+                    fixed::to_string(f.range.hi - f.range.lo + 1), fixed::to_string(type)));
+  }
   // The lengths say how fine the slopes must be.
   int slope_bits = 0;
   for (const auto& f : functions) {
