@@ -26,14 +26,15 @@ FINE = ["--input-type", "fixed<20,10>", "--default-type", "fixed<28,10>"]
 
 
 # Rows whose layers are not read or lowered yet: printed, not asked for.
-PENDING = {7, 8, 9, 10, 11, 16, 20, 25, 30, 31}
+PENDING = {7, 8, 9, 10, 11}
 
 
 class Case:
-    """One model of a row: `distance` 0 asks for equality, `options` are added, `refusal` lists words an error must have."""
+    """One model of a row: `distance` 0 asks for equality, `options` are added, `refusal` lists words an error must have, and the
+    answer must have numbers beyond `beyond`."""
 
-    def __init__(self, model, distance=0.0, options=(), refusal=None):
-        self.model, self.distance, self.options, self.refusal = model, distance, list(options), refusal
+    def __init__(self, model, distance=0.0, options=(), refusal=None, beyond=0.0):
+        self.model, self.distance, self.options, self.refusal, self.beyond = model, distance, list(options), refusal, beyond
 
 
 ROWS = {
@@ -63,7 +64,7 @@ ROWS = {
     25: ("Cropping2D, DepthwiseConv2D", [Case("row25_crop_depthwise")]),
     26: ("pools with stride other than the pool, with padding",
          [Case(f"row26_{p}", d) for p, d in (("pool_stride", 0.0), ("pool_padding", 0.0), ("average_pool_padding", 0.0))]),
-    27: ("outputs beyond fixed<16,6>", [Case("row27_large_outputs")]),
+    27: ("outputs beyond fixed<16,6>", [Case("row27_large_outputs", beyond=32.0)]),
     29: ("quantized_bits(keep_negative=False) kernel", [Case("row29_unsigned_kernel")]),
     30: ("alpha of a depthwise kernel", [Case("row30_depthwise_alpha")]),
     31: ("ZeroPadding2D of tuples; Unsqueeze, MatMul with a vector, 1-D pool in ONNX",
@@ -92,6 +93,8 @@ def check_model(weft, case, folder):
         return f"no fixture {case.model}"
     arrays = dict(np.load(data))
     want = arrays.pop("y")
+    if np.abs(want).max() <= case.beyond:
+        return f"the fixture stays within {case.beyond}"
     np.savez(folder / "x.npz", **arrays)
     options = case.options if any(o == "--input-type" for o in case.options) else \
         [*case.options, *(FINE if case.distance else EXACT)]
@@ -167,7 +170,7 @@ def main():
     if "--markdown" in sys.argv:
         pathlib.Path(sys.argv[sys.argv.index("--markdown") + 1]).write_text(table)
     wrong = [n for n, (_, answer) in answers.items() if answer not in ("right answer", "refusal") and n not in PENDING]
-    sys.exit(1 if wrong or len(answers) != 33 else 0)
+    sys.exit(1 if wrong or len(answers) + len(PENDING) != 33 else 0)
 
 
 if __name__ == "__main__":
