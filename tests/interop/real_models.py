@@ -21,65 +21,16 @@ import warnings
 
 warnings.filterwarnings("ignore")
 
-import keras
 import numpy as np
-import tensorflow as tf
+from published_layers import api, custom_objects, saved_softmax_quantizers
 
-NEW = keras.__version__.startswith("3")
-api = keras if NEW else tf.keras
-objects = {}
-try:
-    import hgq.layers  # registers itself
-except ImportError:
-    from qkeras.utils import _add_supported_quantized_objects
-
-    _add_supported_quantized_objects(objects)
-    try:
-        from tensorflow_model_optimization.python.core.sparsity.keras import pruning_wrapper
-
-        objects["PruneLowMagnitude"] = pruning_wrapper.PruneLowMagnitude
-    except ImportError:
-        pass
-
-
-class NodeEdgeProjection(api.layers.Layer):
-    """As published with hls4ml: a constant adjacency matrix times the nodes or edges."""
-
-    def __init__(self, receiving=True, node_to_edge=True, **kwargs):
-        super().__init__(**kwargs)
-        self.receiving, self.node_to_edge = receiving, node_to_edge
-
-    def build(self, shape):
-        n = shape[-2] if self.node_to_edge else int(0.5 * (1 + (1 + 4 * shape[-2]) ** 0.5))
-        edges = n * (n - 1)
-        sizes = (1, edges, n) if self.node_to_edge else (1, n, edges)
-        self.adjacency_matrix = self.add_weight(name="adjacency_matrix", shape=sizes, trainable=False)
-
-    def call(self, x):
-        return tf.matmul(self.adjacency_matrix, x)
-
-
-class BinaryDense(api.layers.Dense):
-    def __init__(self, units, H=1.0, kernel_lr_multiplier=None, bias_lr_multiplier=None, **kwargs):
-        super().__init__(units, **kwargs)
-        self.H = H
-
-    def call(self, x):
-        up = tf.clip_by_value(0.5 * (self.kernel / self.H) + 0.5, 0.0, 1.0)
-        y = tf.matmul(x, self.H * (2 * tf.round(up) - 1))
-        return self.activation(y + self.bias if self.use_bias else y)
-
-
-objects |= {"NodeEdgeProjection": NodeEdgeProjection, "BinaryDense": BinaryDense}
-objects["binary_tanh"] = lambda x: 2 * tf.round(tf.clip_by_value(0.5 * x + 0.5, 0.0, 1.0)) - 1
-objects["relu1"] = lambda x: tf.clip_by_value(x, 0.0, 1.0)
-if "Clip" not in objects:
-    objects["Clip"] = type("Clip", (api.constraints.Constraint,), {"__init__": lambda self, **k: None})
+objects = custom_objects()
 
 
 def load(path):
     if path.suffix != ".json":
-        return api.models.load_model(path, custom_objects=objects, compile=False)
+        with saved_softmax_quantizers(path):
+            return api.models.load_model(path, custom_objects=objects, compile=False)
     model = api.models.model_from_json(path.read_text(), custom_objects=objects)
     model.load_weights(path.with_name(path.stem + "_weights.h5"))
     return model

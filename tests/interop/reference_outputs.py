@@ -53,38 +53,24 @@ def onnx(path, inputs, _):
     return by, joined
 
 
-def custom_objects():
-    """Layers of the packages that this environment has; importing them registers the rest."""
-    objects = {}
-    try:
-        from qkeras.utils import _add_supported_quantized_objects
-
-        _add_supported_quantized_objects(objects)
-    except ImportError:
-        pass
-    for package in ("hgq", "HGQ"):
-        try:
-            __import__(package)
-            __import__(f"{package}.layers")
-        except ImportError:
-            pass
-    return objects
-
-
 def keras(path, inputs, weights):
     import keras as package
+    from published_layers import custom_objects, saved_softmax_quantizers
 
     objects = custom_objects()
+    as_saved = False
     if path.suffix == ".json":
         model = package.models.model_from_json(path.read_text(), custom_objects=objects)
         if weights:
             model.load_weights(weights)
     else:
-        model = package.models.load_model(path, custom_objects=objects, compile=False)
+        with saved_softmax_quantizers(path) as as_saved:
+            model = package.models.load_model(path, custom_objects=objects, compile=False)
     outputs = model.predict(list(inputs) if len(inputs) > 1 else inputs[0], verbose=0, batch_size=len(inputs[0]))
     if isinstance(outputs, dict):
         outputs = list(outputs.values())
-    return f"Keras {package.__version__}", outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    by = f"Keras {package.__version__}" + (", HGQ2 with the softmax's input quantizers as before 0.1.7" if as_saved else "")
+    return by, outputs if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 def tflite(path, inputs, _):
