@@ -157,6 +157,19 @@ std::optional<fixed::ShiftRound> shift_form(const Rational& scale, const std::ve
   return out;
 }
 
+/// Whether no result leaves the type: looked at where the function turns, jumps or ends.
+bool stays_within(const CodeFunction& f, const fixed::FixedType& type) {
+  const auto lo = static_cast<double>(fixed::min_code(type));
+  const auto hi = static_cast<double>(fixed::max_code(type));
+  const auto good = [&](Int code) {
+    if (code < f.range.lo || code > f.range.hi) return true;
+    const double u = f.units(code);
+    return u >= lo && u <= hi;
+  };
+  return good(f.range.lo) && good(f.range.hi) &&
+         std::all_of(f.turns.begin(), f.turns.end(), [&](Int t) { return good(t - 1) && good(t); });
+}
+
 }  // namespace
 
 Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function,
@@ -260,10 +273,6 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
 Result<Symbol> Recipe::straight_lines(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type,
                                       std::size_t count, bool chosen) {
   const exact::Value& x = value(symbol.value);
-  if (type.overflow != fixed::Overflow::Sat && type.overflow != fixed::Overflow::SatSym)
-    return ctx_.fail(Kind::LoweringUnsupported, node.origin,
-                     fmt::format("a function of {} steps into {}, which wraps; use SAT or a narrower type",
-                                 value(symbol.value).name, fixed::to_string(type)));
   std::vector<CodeFunction> functions;
   const FixedCast cast(type);
   for (std::size_t e = 0; e < count; ++e) {
@@ -274,9 +283,20 @@ Result<Symbol> Recipe::straight_lines(const nn::Node& node, const Symbol& symbol
                          },
                          range, turning_codes(symbol.pending, cast, real, e, range)});
   }
+  // Lines end in a clip. Where nothing leaves the type, that is what its wrapping would do.
+  fixed::FixedType clipped = type;
+  if (type.overflow != fixed::Overflow::Sat && type.overflow != fixed::Overflow::SatSym) {
+    if (!std::all_of(functions.begin(), functions.end(), [&](const auto& f) { return stays_within(f, type); }))
+      return ctx_.fail(
+          Kind::LoweringUnsupported, node.origin,
+          fmt::format("a function of `{}` with too many steps for a table into {}, which wraps; use SAT or "
+                      "a narrower type",
+                      x.name, fixed::to_string(type)));
+    clipped.overflow = fixed::Overflow::Sat;
+  }
   Symbol out;
   out.layer = node.name;
-  WEFT_TRY(const auto lines, add_segments(*this, node.origin, node.name, symbol.value, functions, type, chosen));
+  WEFT_TRY(const auto lines, add_segments(*this, node.origin, node.name, symbol.value, functions, clipped, chosen));
   out.value = lines.value;
   weaken(node, Word::Quantized,
          fmt::format("{} as {} by {}", chosen ? "function" : "quantizer", fixed::to_string(type), lines.report.text()));
