@@ -196,9 +196,23 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
 
 shiftadd::CostModel adder_cost(const Family& family) {
   shiftadd::CostModel model;
-  model.adder_lut = [](int width_bits, int free) { return static_cast<double>(std::max(0, width_bits - free)); };
-  model.adder_delay_ps = [family](int width_bits) {
-    return family.adder_base_ps + family.adder_per_bit_ps * width_bits;
+  model.adder_lut = [](const shiftadd::AdderShape& shape) {
+    return static_cast<double>(std::max(0, shape.width_bits - shape.free_bits));
+  };
+  model.adder_delay_ps = [family](const shiftadd::AdderShape& shape) {
+    return family.adder_base_ps + family.adder_per_bit_ps * shape.width_bits;
+  };
+  return model;
+}
+
+shiftadd::CostModel ternary_adder_cost(const Family& family, double lut_per_bit) {
+  shiftadd::CostModel model = adder_cost(family);
+  if (family.ternary_delay <= 0) return model;
+  model.ternary_lut = [two = model.adder_lut, lut_per_bit](const shiftadd::AdderShape& shape) {
+    return std::ceil(lut_per_bit * two(shape));
+  };
+  model.ternary_delay_ps = [two = model.adder_delay_ps, family](const shiftadd::AdderShape& shape) {
+    return family.ternary_delay * two(shape);
   };
   return model;
 }

@@ -25,7 +25,9 @@ double compare_lut(int width_bits, Int threshold, const Family& family);
 /// LUTs of any function of `index_bits` bits to one bit.
 double table_lut(int index_bits, const Family& family);
 
-/// The cost model that the adder graph solver works with.
+/// The cost model that the adder graph solver works with; two-input adders only, as the netlist is built of them.
 shiftadd::CostModel adder_cost(const Family& family);
+/// The same with the family's three-input adders, where it has some, at `lut_per_bit` LUTs per bit.
+shiftadd::CostModel ternary_adder_cost(const Family& family, double lut_per_bit);
 
 }  // namespace weft::hw

@@ -228,6 +228,7 @@ Signals Lowering::build_solution(const shiftadd::Problem& problem, const shiftad
         nodes.push_back(constant_signal(node.constant));
         break;
       case shiftadd::Node::Kind::Sum: {
+        WEFT_CHECK(node.terms() == 2, "an adder of three inputs, which the cost model did not offer");
         const Signal a = term_signal(node.a);
         const Signal b = term_signal(node.b);
         Signal sum = hw::add(builder_, a, b, false, a.is_constant() || b.is_constant() ? nullptr : &node.range);

@@ -25,6 +25,10 @@ std::string lower(std::string_view text) {
 //   0.11 xc7:   LUT6 0.124 ns + 0.55 ns net; CARRY4 0.117 ns per 4 bits, entry and exit ~0.6 ns + net; clk-to-q + setup
 //   0.5 ecp5:  LUT4 0.24 ns + 0.65 ns net; CCU2C 0.07 ns per 2 bits, entry and exit ~0.9 ns + net ice40: LUT4 0.4 ns +
 //   0.8 ns net; carry 0.126 ns per bit, entry and exit ~0.9 ns + net (HX)
+// Three-input adders: a LUT6_2 compresses three bits to two and the carry chain adds them, one LUT per bit (US patent
+// 7274211). Kumm and Zipf report about half the speed of a two-input adder. As the second LUT output and the sum share
+// an output of the slice, a sum that no flip-flop takes at once may need a second LUT per bit; until a place-and-route
+// run says otherwise that is the price. The carry chains of the Lattice families take two operands.
 const std::vector<Family>& families() {
   static const std::vector<Family> table = {
       {.name = "xcup",
@@ -37,7 +41,9 @@ const std::vector<Family>& families() {
        .multiplier_ps = 2600,
        .uncertainty = 0.125,
        .has_dsp = true,
-       .has_shift_luts = true},
+       .has_shift_luts = true,
+       .ternary_lut_per_bit = 2,
+       .ternary_delay = 2},
       {.name = "xcu",
        .title = "Xilinx UltraScale",
        .lut_inputs = 6,
@@ -48,7 +54,9 @@ const std::vector<Family>& families() {
        .multiplier_ps = 3100,
        .uncertainty = 0.125,
        .has_dsp = true,
-       .has_shift_luts = true},
+       .has_shift_luts = true,
+       .ternary_lut_per_bit = 2,
+       .ternary_delay = 2},
       {.name = "xc7",
        .title = "Xilinx 7 series",
        .lut_inputs = 6,
@@ -59,7 +67,9 @@ const std::vector<Family>& families() {
        .multiplier_ps = 3900,
        .uncertainty = 0.125,
        .has_dsp = true,
-       .has_shift_luts = true},
+       .has_shift_luts = true,
+       .ternary_lut_per_bit = 2,
+       .ternary_delay = 2},
       {.name = "ecp5",
        .title = "Lattice ECP5",
        .lut_inputs = 4,

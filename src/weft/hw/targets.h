@@ -25,6 +25,10 @@ struct Family {
   double uncertainty = 0.125;  ///< share of the period kept free
   bool has_dsp = false;
   bool has_shift_luts = false;  ///< long register chains become LUTs (SRL)
+  /// Three-input adders in one carry chain: LUTs per bit, and their delay in delays of two-input adders. 0: the family
+  /// has none.
+  double ternary_lut_per_bit = 0;
+  double ternary_delay = 0;
 };
 
 struct Part {

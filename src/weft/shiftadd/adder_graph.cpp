@@ -14,28 +14,34 @@ BitSpan bit_span(const fixed::Range& range) {
   return span;
 }
 
-AdderShape adder_shape(const BitSpan& a, const Term& term_a, const BitSpan& b, const Term& term_b,
-                       const BitSpan& result) {
-  const int lsb_a = a.lsb + term_a.shift;
-  const int lsb_b = b.lsb + term_b.shift;
-  const bool a_is_low = lsb_a <= lsb_b;
-  const int low = a_is_low ? lsb_a : lsb_b;
-  const int high = a_is_low ? lsb_b : lsb_a;
-  const bool low_negated = a_is_low ? term_a.negate : term_b.negate;
-  const bool high_negated = a_is_low ? term_b.negate : term_a.negate;
-  const BitSpan& low_span = a_is_low ? a : b;
-  const int low_top = low_span.msb + (a_is_low ? term_a.shift : term_b.shift);
+AdderShape adder_shape(std::span<const Operand> operands, const BitSpan& result) {
+  std::size_t low = 0;
+  for (std::size_t i = 1; i < operands.size(); ++i) {
+    if (operands[i].lsb() < operands[low].lsb()) low = i;
+  }
+  const Operand& lowest = operands[low];
   AdderShape shape;
-  shape.width_bits = std::max(1, result.msb - low);
-  if (low_negated) return shape;
-  shape.free_bits = std::min(high - low, shape.width_bits);
-  if (!low_span.is_signed && low_top <= high && !high_negated) shape.free_bits = shape.width_bits;
+  shape.width_bits = std::max(1, result.msb - lowest.lsb());
+  int top = lowest.msb();
+  for (const Operand& operand : operands) top = std::max(top, operand.msb());
+  shape.growth_bits = std::clamp(result.msb - top, 0, shape.width_bits - 1);
+  if (lowest.negate) return shape;
+  int next = result.msb;  // where a second operand begins
+  bool all_positive = true;
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    if (i == low) continue;
+    next = std::min(next, operands[i].lsb());
+    all_positive = all_positive && !operands[i].negate;
+  }
+  shape.free_bits = std::min(next - lowest.lsb(), shape.width_bits);
+  const bool is_concatenation = operands.size() == 2 && !lowest.span.is_signed && lowest.msb() <= next && all_positive;
+  if (is_concatenation) shape.free_bits = shape.width_bits;
   return shape;
 }
 
 AdderGraph::AdderGraph(const std::vector<fixed::Range>& inputs, const std::vector<double>& arrival,
-                       std::vector<int> slots, const CostModel& cost)
-    : inputs_(&inputs), cost_(&cost) {
+                       const std::vector<int>& slots, const CostModel& cost, const Clock& clock)
+    : inputs_(&inputs), cost_(&cost), clock_(clock) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     Node node;
     node.kind = Node::Kind::Input;
@@ -44,18 +50,41 @@ AdderGraph::AdderGraph(const std::vector<fixed::Range>& inputs, const std::vecto
     node.delay = arrival.empty() ? 0.0 : arrival[i];
     LinearForm form;
     form.terms.emplace_back(static_cast<std::int32_t>(i), 1);
-    append(node, std::move(form), slots[i]);
+    append(node, std::move(form), slots[i], 0.0);
   }
 }
 
-std::int32_t AdderGraph::append(Node node, LinearForm form, int slot) {
+std::int32_t AdderGraph::append(Node node, LinearForm form, int slot, double lut) {
   const auto index = static_cast<std::int32_t>(nodes_.size());
   spans_.push_back(bit_span(node.range));
   nodes_.push_back(node);
   by_value_.emplace(hash_form(normalize(form).form), index);
   forms_.push_back(std::move(form));
   slots_.push_back(slot);
+  luts_.push_back(lut);
   return index;
+}
+
+double AdderGraph::lut_since(std::size_t first) const {
+  double sum = 0.0;
+  for (std::size_t n = first; n < luts_.size(); ++n) sum += luts_[n];
+  return sum;
+}
+
+void AdderGraph::shrink(std::size_t size) {
+  while (nodes_.size() > size) {
+    const auto index = static_cast<std::int32_t>(nodes_.size() - 1);
+    for (auto [it, end] = by_value_.equal_range(hash_form(normalize(forms_.back()).form)); it != end; ++it) {
+      if (it->second != index) continue;
+      by_value_.erase(it);
+      break;
+    }
+    spans_.pop_back();
+    nodes_.pop_back();
+    forms_.pop_back();
+    slots_.pop_back();
+    luts_.pop_back();
+  }
 }
 
 Term AdderGraph::constant(Int value) {
@@ -70,43 +99,48 @@ Term AdderGraph::constant(Int value) {
   for (auto [it, end] = by_value_.equal_range(hash_form(normalize(form).form)); it != end; ++it) {
     if (forms_[static_cast<std::size_t>(it->second)] == form) return {it->second, shift, false};
   }
-  return {append(node, std::move(form), 0), shift, false};
+  return {append(node, std::move(form), 0, 0.0), shift, false};
 }
 
-Term AdderGraph::add(const Term& a, const Term& b) {
-  WEFT_CHECK(!(a.negate && b.negate), "an adder with two negated operands");
+Term AdderGraph::add(std::span<const Term> terms) {
+  WEFT_CHECK(terms.size() == 2 || terms.size() == 3, "an adder of two or three terms");
+  const bool outer = std::all_of(terms.begin(), terms.end(), [](const Term& t) { return t.negate; });
   // Common zeros belong to the outer term, so that equal sums at different places are one node.
-  const int common = std::min(a.shift, b.shift);
+  int common = terms[0].shift;
+  for (const Term& term : terms) common = std::min(common, term.shift);
   Node node;
   node.kind = Node::Kind::Sum;
-  node.a = {a.operand, a.shift - common, a.negate};
-  node.b = {b.operand, b.shift - common, b.negate};
-  const auto form = combine(forms_[static_cast<std::size_t>(a.operand)], node.a.shift, a.negate,
-                            forms_[static_cast<std::size_t>(b.operand)], node.b.shift, b.negate);
-  WEFT_CHECK(form.has_value(), "a partial sum beyond its bound");
-  const int slot =
-      std::max(slots_[static_cast<std::size_t>(a.operand)], slots_[static_cast<std::size_t>(b.operand)]) + 1;
+  LinearForm form;
+  int ready = slots_[static_cast<std::size_t>(terms[0].operand)];
+  node.delay = this->node(terms[0].operand).delay;
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    Term& term = node.term(static_cast<int>(t));
+    term = {terms[t].operand, terms[t].shift - common, terms[t].negate != outer};
+    auto next = combine(form, 0, false, forms_[static_cast<std::size_t>(term.operand)], term.shift, term.negate);
+    WEFT_CHECK(next.has_value(), "a partial sum beyond its bound");
+    form = std::move(*next);
+    ready = std::max(ready, slot(term.operand));
+    node.level = std::max(node.level, this->node(term.operand).level + 1);
+    node.delay = std::max(node.delay, this->node(term.operand).delay);
+  }
+  const auto range = exact_range(form, *inputs_);
+  WEFT_CHECK(range.has_value(), "a range beyond its bound");
+  node.range = *range;
+  Operand operands[3];
+  for (std::size_t t = 0; t < terms.size(); ++t) operands[t] = operand(node.term(static_cast<int>(t)));
+  const AdderShape shape = adder_shape({operands, terms.size()}, bit_span(node.range));
+  const int slot = ready + clock_.adder(node.terms(), shape);
 
-  const Normalized wanted = normalize(*form);
+  const Normalized wanted = normalize(form);
   for (auto [it, end] = by_value_.equal_range(hash_form(wanted.form)); it != end; ++it) {
     if (slots_[static_cast<std::size_t>(it->second)] > slot) continue;
     const Normalized have = normalize(forms_[static_cast<std::size_t>(it->second)]);
     if (have.form != wanted.form || have.shift > wanted.shift + common) continue;
-    return {it->second, wanted.shift + common - have.shift, wanted.negate != have.negate};
+    return {it->second, wanted.shift + common - have.shift, (wanted.negate != have.negate) != outer};
   }
-
-  const auto range = exact_range(*form, *inputs_);
-  WEFT_CHECK(range.has_value(), "a range beyond its bound");
-  node.range = *range;
-  node.level =
-      std::max(nodes_[static_cast<std::size_t>(a.operand)].level, nodes_[static_cast<std::size_t>(b.operand)].level) +
-      1;
-  const AdderShape shape = adder_shape(spans_[static_cast<std::size_t>(a.operand)], node.a,
-                                       spans_[static_cast<std::size_t>(b.operand)], node.b, bit_span(node.range));
-  node.delay =
-      std::max(nodes_[static_cast<std::size_t>(a.operand)].delay, nodes_[static_cast<std::size_t>(b.operand)].delay) +
-      cost_->adder_delay_ps(shape.width_bits);
-  return {append(node, *form, slot), common, false};
+  node.delay += cost_->delay_ps(node.terms(), shape);
+  const double lut = cost_->lut(node.terms(), shape);
+  return {append(node, std::move(form), slot, lut), common, outer};
 }
 
 }  // namespace weft::shiftadd

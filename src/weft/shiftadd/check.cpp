@@ -60,6 +60,7 @@ std::string check(const Problem& problem, const Solution& solution) {
            term.shift <= 126;
   };
   std::int64_t adders = 0;
+  std::int64_t ternary = 0;
   for (std::size_t n = 0; n < solution.nodes.size(); ++n) {
     const Node& node = solution.nodes[n];
     Form form;
@@ -73,17 +74,19 @@ std::string check(const Problem& problem, const Solution& solution) {
         break;
       case Node::Kind::Sum: {
         ++adders;
-        if (!is_known(node.a) || !is_known(node.b))
-          return fmt::format("node {} has an operand that is not before it", n);
-        if (node.a.negate && node.b.negate) return fmt::format("node {} negates both operands", n);
-        const int level = std::max(solution.nodes[static_cast<std::size_t>(node.a.operand)].level,
-                                   solution.nodes[static_cast<std::size_t>(node.b.operand)].level) +
-                          1;
-        if (node.level != level) return fmt::format("node {} is on level {}, not {}", n, level, node.level);
-        if (!add_scaled(form, forms[static_cast<std::size_t>(node.a.operand)], node.a) ||
-            !add_scaled(form, forms[static_cast<std::size_t>(node.b.operand)], node.b)) {
-          return fmt::format("node {} overflows", n);
+        if (node.terms() == 3) ++ternary;
+        int level = 0;
+        bool all_negated = true;
+        for (int t = 0; t < node.terms(); ++t) {
+          const Term& term = node.term(t);
+          if (!is_known(term)) return fmt::format("node {} has an operand that is not before it", n);
+          all_negated = all_negated && term.negate;
+          level = std::max(level, solution.nodes[static_cast<std::size_t>(term.operand)].level + 1);
+          if (!add_scaled(form, forms[static_cast<std::size_t>(term.operand)], term))
+            return fmt::format("node {} overflows", n);
         }
+        if (all_negated) return fmt::format("node {} negates all operands", n);
+        if (node.level != level) return fmt::format("node {} is on level {}, not {}", n, level, node.level);
         break;
       }
     }
@@ -92,6 +95,8 @@ std::string check(const Problem& problem, const Solution& solution) {
     forms.push_back(std::move(form));
   }
   if (adders != solution.adders) return fmt::format("{} adders are counted, {} are there", solution.adders, adders);
+  if (ternary != solution.ternary_adders)
+    return fmt::format("{} adders of three inputs are counted, {} are there", solution.ternary_adders, ternary);
   if (static_cast<std::int64_t>(solution.outputs.size()) != problem.n_out) return "the number of outputs differs";
 
   for (std::int64_t o = 0; o < problem.n_out; ++o) {

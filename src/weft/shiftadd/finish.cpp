@@ -2,6 +2,7 @@
 #include "weft/shiftadd/finish.h"
 
 #include <algorithm>
+#include <array>
 
 namespace weft::shiftadd {
 namespace {
@@ -27,32 +28,45 @@ class Finisher {
     }
     for (std::size_t n = nodes_.size(); n-- > 0;) {
       if (!live[n] || nodes_[n].kind != Node::Kind::Sum) continue;
-      live[at(nodes_[n].a.operand)] = live[at(nodes_[n].b.operand)] = true;
+      for (int t = 0; t < nodes_[n].terms(); ++t) live[at(nodes_[n].term(t).operand)] = true;
     }
     users_.assign(nodes_.size(), {});
     output_users_.assign(nodes_.size(), {});
     for (std::size_t n = 0; n < nodes_.size(); ++n) {
       if (!live[n] || nodes_[n].kind != Node::Kind::Sum) continue;
-      users_[at(nodes_[n].a.operand)].push_back(static_cast<std::int32_t>(n));
-      if (nodes_[n].b.operand != nodes_[n].a.operand)
-        users_[at(nodes_[n].b.operand)].push_back(static_cast<std::int32_t>(n));
+      for (int t = 0; t < nodes_[n].terms(); ++t) {
+        auto& users = users_[at(nodes_[n].term(t).operand)];
+        if (users.empty() || users.back() != static_cast<std::int32_t>(n))
+          users.push_back(static_cast<std::int32_t>(n));
+      }
     }
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       if (outputs_[o].operand >= 0) output_users_[at(outputs_[o].operand)].push_back(o);
     }
   }
 
+  [[nodiscard]] static bool any_negated(const Node& node) {
+    return node.a.negate || node.b.negate || (node.terms() == 3 && node.c.negate);
+  }
+  [[nodiscard]] static int occurrences(const Node& node, std::int32_t operand) {
+    int count = 0;
+    for (int t = 0; t < node.terms(); ++t) count += node.term(t).operand == operand ? 1 : 0;
+    return count;
+  }
+
   /// Whether -node costs no more than node: a - b turns into b - a, and a + b into -a - b with a turned around.
   [[nodiscard]] bool can_flip(std::int32_t index, int depth) const {
     const Node& node = nodes_[at(index)];
     if (node.kind != Node::Kind::Sum) return node.kind == Node::Kind::Constant;
-    if (node.a.negate != node.b.negate) return true;
-    return depth > 0 &&
-           (flips_alone(node.a.operand, index, depth - 1) || flips_alone(node.b.operand, index, depth - 1));
+    if (any_negated(node)) return true;
+    for (int t = 0; depth > 0 && t < node.terms(); ++t) {
+      if (flips_alone(node.term(t).operand, index, depth - 1)) return true;
+    }
+    return false;
   }
   [[nodiscard]] bool flips_alone(std::int32_t index, std::int32_t user, int depth) const {
     return users_[at(index)].size() == 1 && users_[at(index)].front() == user && output_users_[at(index)].empty() &&
-           can_flip(index, depth) && nodes_[at(user)].a.operand != nodes_[at(user)].b.operand;
+           can_flip(index, depth) && occurrences(nodes_[at(user)], index) == 1;
   }
   void flip(std::int32_t index, int depth) {
     Node& node = nodes_[at(index)];
@@ -63,18 +77,15 @@ class Finisher {
       node.constant = -node.constant;
       return;
     }
-    if (node.a.negate != node.b.negate) {
-      node.a.negate = !node.a.negate;
-      node.b.negate = !node.b.negate;
-      return;
+    int kept = -1;
+    if (!any_negated(node)) {
+      // -(a + b) = (-a) - b
+      kept = 0;
+      while (!flips_alone(node.term(kept).operand, index, depth - 1)) ++kept;
+      flip(node.term(kept).operand, depth - 1);
     }
-    // -(a + b) = (-a) - b
-    if (flips_alone(node.a.operand, index, depth - 1)) {
-      flip(node.a.operand, depth - 1);
-      node.b.negate = true;
-    } else {
-      flip(node.b.operand, depth - 1);
-      node.a.negate = true;
+    for (int t = 0; t < node.terms(); ++t) {
+      if (t != kept) node.term(t).negate = !node.term(t).negate;
     }
   }
 
@@ -87,17 +98,19 @@ class Finisher {
       if (gain <= 0 || nodes_[n].kind != Node::Kind::Sum || !can_flip(index, kSearchDepth)) continue;
       const bool users_agree = std::all_of(users_[n].begin(), users_[n].end(), [&](std::int32_t user) {
         const Node& node = nodes_[at(user)];
-        if (node.a.operand == node.b.operand) return false;
-        const Term& mine = node.a.operand == index ? node.a : node.b;
-        const Term& other = node.a.operand == index ? node.b : node.a;
-        return mine.negate || !other.negate;
+        if (occurrences(node, index) != 1) return false;
+        bool positive = false;  // another term that is not negated, or this one afterwards
+        for (int t = 0; t < node.terms(); ++t)
+          positive = positive || node.term(t).negate == (node.term(t).operand == index);
+        return positive;
       });
       if (!users_agree) continue;
       flip(index, kSearchDepth);
       for (const std::int32_t user : users_[n]) {
         Node& node = nodes_[at(user)];
-        Term& mine = node.a.operand == index ? node.a : node.b;
-        mine.negate = !mine.negate;
+        for (int t = 0; t < node.terms(); ++t) {
+          if (node.term(t).operand == index) node.term(t).negate = !node.term(t).negate;
+        }
       }
       for (const std::size_t o : output_users_[n]) outputs_[o].negate = !outputs_[o].negate;
     }
@@ -110,8 +123,7 @@ class Finisher {
     }
     for (std::size_t n = nodes_.size(); n-- > 0;) {
       if (nodes_[n].kind == Node::Kind::Input) live[n] = true;
-      if (live[n] && nodes_[n].kind == Node::Kind::Sum)
-        live[at(nodes_[n].a.operand)] = live[at(nodes_[n].b.operand)] = true;
+      for (int t = 0; live[n] && t < nodes_[n].terms(); ++t) live[at(nodes_[n].term(t).operand)] = true;
     }
     std::vector<std::int32_t> number(nodes_.size(), -1);
     Solution solution;
@@ -120,16 +132,23 @@ class Finisher {
       number[n] = static_cast<std::int32_t>(solution.nodes.size());
       Node node = nodes_[n];
       if (node.kind == Node::Kind::Sum) {
-        node.a.operand = number[at(node.a.operand)];
-        node.b.operand = number[at(node.b.operand)];
-        const Node& a = solution.nodes[at(node.a.operand)];
-        const Node& b = solution.nodes[at(node.b.operand)];
-        const AdderShape shape =
-            adder_shape(bit_span(a.range), node.a, bit_span(b.range), node.b, bit_span(node.range));
-        node.level = std::max(a.level, b.level) + 1;
-        node.delay = std::max(a.delay, b.delay) + cost_.adder_delay_ps(shape.width_bits);
+        std::array<Operand, 3> operands{};
+        node.level = 0;
+        node.delay = 0.0;
+        for (int t = 0; t < node.terms(); ++t) {
+          Term& term = node.term(t);
+          term.operand = number[at(term.operand)];
+          const Node& from = solution.nodes[at(term.operand)];
+          operands[static_cast<std::size_t>(t)] = {bit_span(from.range), term.shift, term.negate};
+          node.level = std::max(node.level, from.level + 1);
+          node.delay = t == 0 ? from.delay : std::max(node.delay, from.delay);
+        }
+        const auto terms = static_cast<std::size_t>(node.terms());
+        const AdderShape shape = adder_shape({operands.data(), terms}, bit_span(node.range));
+        node.delay += cost_.delay_ps(node.terms(), shape);
         solution.adders += 1;
-        solution.lut += cost_.adder_lut(shape.width_bits, shape.free_bits);
+        solution.ternary_adders += terms == 3 ? 1 : 0;
+        solution.lut += cost_.lut(node.terms(), shape);
       }
       solution.nodes.push_back(node);
     }

@@ -7,16 +7,20 @@
 #include <cmath>
 #include <map>
 
+#include "weft/shiftadd/adder_graph.h"
 #include "weft/shiftadd/digits.h"
+#include "weft/shiftadd/level_plan.h"
 #include "weft/shiftadd/pattern_table.h"
 
 namespace weft::shiftadd {
 namespace {
 
-/// Width whose adder delay stands for one level when arrival times are turned into levels.
-constexpr int kTypicalWidth = 12;
 /// Room for partial sums: twice the digits of any coefficient, both operands of a sum, the negation.
 constexpr int kMarginBits = 4;
+/// Adders near the result are about as wide as it; see plan_levels.
+constexpr double kSafeNarrowing = 0.0;
+/// A constant behind a sum is taken to widen it by this much when its adder's time is set aside.
+constexpr int kConstantBits = 1;
 
 Result<void> check_shape(const Problem& problem, Context& ctx) {
   const auto fail = [&](const std::string& message) { return ctx.fail(Kind::ShapeMismatch, {}, message); };
@@ -79,25 +83,29 @@ Result<void> check_width(const Problem& problem, Context& ctx) {
   return {};
 }
 
-/// Smallest d with sum of 2^slot <= 2^d; the slots of one row's terms.
-int minimal_depth(std::vector<int> slots) {
+/// The earliest slot by which terms of these slots can be a sum of `width_bits` bits.
+int minimal_depth(const std::vector<int>& slots, int width_bits, const Clock& clock) {
   if (slots.empty()) return 0;
-  std::sort(slots.begin(), slots.end());
-  int level = slots.front();
-  std::uint64_t count = 0;  // pending terms, all moved up to `level`
-  for (const int slot : slots) {
-    while (level < slot && count > 1) {
-      count = (count + 1) / 2;
-      ++level;
-    }
-    if (level < slot) level = slot;
-    ++count;
+  const auto [first, last] = std::minmax_element(slots.begin(), slots.end());
+  const auto fits = [&](int depth) {
+    const LevelPlans plans = plan_levels(clock, depth, width_bits, *first, kSafeNarrowing);
+    TimeBudget budget(plans);
+    for (const int slot : slots) budget.add(slot);
+    return budget.holds();
+  };
+  int low = *last;
+  if (fits(low)) return low;
+  int step = clock.adder(2, width_bits);
+  while (!fits(low + step)) {
+    low += step;
+    step *= 2;
   }
-  while (count > 1) {
-    count = (count + 1) / 2;
-    ++level;
+  int high = low + step;  // fits, and low does not
+  while (high - low > 1) {
+    const int middle = low + (high - low) / 2;
+    (fits(middle) ? high : low) = middle;
   }
-  return level;
+  return high;
 }
 
 struct Column {
@@ -126,7 +134,8 @@ class Planner {
  public:
   Planner(const Problem& problem, Plan& plan) : problem_(problem), plan_(plan) {}
 
-  void run() {
+  /// `wanted`: the deadline, when there is one; else the earliest possible one.
+  void run(std::optional<int> wanted) {
     for (std::int64_t o = 0; o < problem_.n_out; ++o) add_output(o);
     for (auto& [coefficients, outputs] : groups_) order_.emplace_back(outputs.front().output, &coefficients);
     std::sort(order_.begin(), order_.end());
@@ -135,10 +144,9 @@ class Planner {
       for (const RowUse& use : groups_[*coefficients])
         depth = std::max(depth, depth_of(*coefficients, use.constant != 0));
     }
-    depth_ = depth;
+    depth_ = wanted.value_or(depth);
     for (const auto& [first, coefficients] : order_) add_rows(*coefficients, groups_[*coefficients]);
   }
-  [[nodiscard]] int depth() const { return depth_; }
 
  private:
   void add_output(std::int64_t output) {
@@ -158,13 +166,25 @@ class Planner {
     groups_[std::move(column.coefficients)].push_back(use);
   }
 
+  /// Width of the sum above its common zeros; the constant takes at most another bit.
+  int width_of(const std::vector<std::pair<std::int32_t, Int>>& coefficients, Int constant) const {
+    LinearForm form;
+    form.terms = coefficients;
+    form.constant = constant;
+    const auto range = exact_range(form, problem_.inputs);
+    WEFT_CHECK(range.has_value(), "a sum beyond its bound");
+    const BitSpan span = bit_span(*range);
+    return span.msb - span.lsb;
+  }
+
   int depth_of(const std::vector<std::pair<std::int32_t, Int>>& coefficients, bool with_constant) const {
     std::vector<int> slots;
     for (const auto& [input, weight] : coefficients) {
       slots.insert(slots.end(), canonical_digits(weight).size(), plan_.slots[static_cast<std::size_t>(input)]);
     }
     if (with_constant) slots.push_back(0);
-    return minimal_depth(std::move(slots));
+    return minimal_depth(slots, plan_.clock.counts_levels() ? 1 : width_of(coefficients, with_constant ? 1 : 0),
+                         plan_.clock);
   }
 
   void push_row(const std::vector<std::pair<std::int32_t, Int>>& coefficients, Int constant, std::vector<RowUse> uses,
@@ -179,6 +199,7 @@ class Planner {
     row.constant = flip ? -constant : constant;
     for (RowUse& use : uses) use.negate = use.negate != flip;
     row.uses = std::move(uses);
+    row.width_bits = width_of(row.coefficients, row.constant);
     row.depth = depth;
     for (const auto& [input, weight] : row.coefficients)
       plan_.digits += static_cast<std::int64_t>(canonical_digits(weight).size());
@@ -200,9 +221,10 @@ class Planner {
       if (it == same.end()) it = same.insert(same.end(), {constant, {}});
       it->second.push_back(use);
     }
-    if (same.size() + odd.size() > 1 && depth_of(coefficients, false) < depth_) {
-      // The sum once; constants behind it.
-      push_row(coefficients, 0, uses, depth_ - 1);
+    // The sum once and the constants behind it, where there is time for one more adder.
+    const int last_adder = plan_.clock.adder(2, width_of(coefficients, 0) + kConstantBits);
+    if (same.size() + odd.size() > 1 && depth_of(coefficients, false) <= depth_ - last_adder) {
+      push_row(coefficients, 0, uses, depth_ - last_adder);
       return;
     }
     for (auto& [constant, members] : same) push_row(coefficients, constant, std::move(members), depth_);
@@ -226,20 +248,22 @@ class Planner {
 Result<Plan> prepare(const Problem& problem, const Options& options, const CostModel& cost, Context& ctx) {
   WEFT_TRY_VOID(check_shape(problem, ctx));
   WEFT_TRY_VOID(check_width(problem, ctx));
-  Plan plan;
+  Plan plan{.clock = cost.has_ternary() || options.max_delay ? Clock::ticks(cost) : Clock::levels(cost)};
   plan.slots.assign(static_cast<std::size_t>(problem.n_in), 0);
+  double first = 0.0;
   if (!problem.arrival.empty()) {
-    const double unit = std::max(1e-9, cost.adder_delay_ps(kTypicalWidth));
-    const double first = *std::min_element(problem.arrival.begin(), problem.arrival.end());
-    for (std::size_t i = 0; i < plan.slots.size(); ++i) {
-      plan.slots[i] = static_cast<int>(std::min(1e6, std::ceil((problem.arrival[i] - first) / unit - 1e-9)));
-    }
+    first = *std::min_element(problem.arrival.begin(), problem.arrival.end());
+    for (std::size_t i = 0; i < plan.slots.size(); ++i) plan.slots[i] = plan.clock.arrival(problem.arrival[i] - first);
   }
-  Planner planner(problem, plan);
-  planner.run();
-  const int unlimited = 1 << 24;
-  const int extra = options.extra_levels < 0 ? unlimited : std::min(options.extra_levels, unlimited);
-  for (RowPlan& row : plan.rows) row.depth += extra;
+  std::optional<int> wanted;
+  if (options.max_delay) wanted = plan.clock.deadline(*options.max_delay - first);
+  Planner(problem, plan).run(wanted);
+  if (!wanted) {
+    const int unlimited = 1 << 24;
+    const int extra =
+        options.extra_levels < 0 ? unlimited : std::min(unlimited, plan.clock.of_levels(options.extra_levels));
+    for (RowPlan& row : plan.rows) row.depth += extra;
+  }
   if (plan.digits + problem.n_in >= kMaxSymbols) {
     return ctx.fail(Kind::LimitExceeded, {}, "a constant matrix has too many digits; split the layer");
   }

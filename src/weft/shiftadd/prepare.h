@@ -4,7 +4,8 @@
 /// found.
 #pragma once
 
-#include "weft/shiftadd/sharing.h"
+#include "weft/shiftadd/clock.h"
+#include "weft/shiftadd/linear_form.h"
 
 namespace weft::shiftadd {
 
@@ -22,14 +23,16 @@ struct RowPlan {
   std::vector<std::pair<std::int32_t, Int>> coefficients;
   Int constant = 0;
   std::vector<RowUse> uses;
-  int depth = 0;  ///< deadline in slots
+  int width_bits = 1;  ///< of the sum, above its common zeros
+  int depth = 0;       ///< deadline in slots
 };
 
 struct Plan {
-  std::vector<RowPlan> rows;
-  std::vector<std::pair<std::int64_t, Int>> constant_outputs;  ///< outputs that depend on no input
-  std::vector<int> slots;                                      ///< arrival of each input in adder levels
-  std::int64_t digits = 0;                                     ///< canonical signed digits of all rows
+  Clock clock;
+  std::vector<RowPlan> rows{};
+  std::vector<std::pair<std::int64_t, Int>> constant_outputs{};  ///< outputs that depend on no input
+  std::vector<int> slots{};                                      ///< arrival of each input
+  std::int64_t digits = 0;                                       ///< canonical signed digits of all rows
 };
 
 /// Checks the problem and plans the rows. Reports ShapeMismatch, TypeInvalid, TypeTooWide or LimitExceeded.

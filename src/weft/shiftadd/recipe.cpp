@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "weft/shiftadd/recipe.h"
 
+#include <algorithm>
+#include <map>
+
 #include "weft/shiftadd/digits.h"
 #include "weft/shiftadd/finish.h"
+#include "weft/shiftadd/regroup.h"
 
 namespace weft::shiftadd {
 namespace {
@@ -21,13 +25,21 @@ std::uint64_t next_random(std::uint64_t& state) {
 
 std::optional<Solution> build(const Problem& problem, const Plan& plan, const CostModel& cost, const Recipe& recipe,
                               const Context& ctx) {
-  AdderGraph graph(problem.inputs, problem.arrival, plan.slots, cost);
+  AdderGraph graph(problem.inputs, problem.arrival, plan.slots, cost, plan.clock);
+  const int first_slot = plan.slots.empty() ? 0 : *std::min_element(plan.slots.begin(), plan.slots.end());
+  std::map<std::pair<int, int>, std::shared_ptr<const LevelPlans>> plans;  // rows with one deadline and width share
   std::vector<Row> rows;
   rows.reserve(plan.rows.size());
   std::uint64_t random = recipe.recode_seed;
   for (const RowPlan& planned : plan.rows) {
     Row row;
-    row.depth = planned.depth;
+    row.constant = planned.constant;
+    auto& row_plans = plans[{planned.depth, plan.clock.counts_levels() ? 1 : planned.width_bits}];
+    if (!row_plans) {
+      row_plans = std::make_shared<const LevelPlans>(
+          plan_levels(plan.clock, planned.depth, planned.width_bits, std::min(0, first_slot), recipe.narrowing));
+    }
+    row.plans = row_plans;
     for (const auto& [input, weight] : planned.coefficients) {
       std::uint64_t choice = 0;
       if (recipe.recode > 0.0) {
@@ -36,10 +48,14 @@ std::optional<Solution> build(const Problem& problem, const Plan& plan, const Co
       for (const SignedDigit& digit : minimal_digits(weight, choice))
         row.terms.push_back({input, digit.shift, digit.negative});
     }
-    if (planned.constant != 0) row.reserved = KraftBudget(row.depth).weight(0);
     rows.push_back(std::move(row));
   }
   if (!share_subexpressions(graph, rows, recipe.sharing, ctx)) return std::nullopt;
+  if (plan.clock.has_ternary()) {
+    AdderGraph grouped(problem.inputs, problem.arrival, plan.slots, cost, plan.clock);
+    regroup(graph, rows, grouped, {recipe.tree, recipe.narrowing, recipe.dissolve});
+    graph = std::move(grouped);
+  }
 
   std::vector<Term> outputs(static_cast<std::size_t>(problem.n_out));
   for (const auto& [output, value] : plan.constant_outputs) {
@@ -47,8 +63,9 @@ std::optional<Solution> build(const Problem& problem, const Plan& plan, const Co
   }
   for (std::size_t r = 0; r < rows.size(); ++r) {
     if (ctx.cancelled()) return std::nullopt;
-    if (plan.rows[r].constant != 0) rows[r].terms.push_back(graph.constant(plan.rows[r].constant));
-    const Term sum = sum_terms(graph, rows[r], recipe.tree);
+    Row& row = rows[r];
+    if (row.constant != 0) row.terms.push_back(graph.constant(row.constant));
+    const Term sum = best_sum(graph, row.terms, *row.plans, recipe.tree);
     for (const RowUse& use : plan.rows[r].uses) {
       Term term{sum.operand, sum.shift + use.shift, sum.negate != use.negate};
       if (use.constant != 0) term = graph.add(term, graph.constant(use.constant));
@@ -58,7 +75,7 @@ std::optional<Solution> build(const Problem& problem, const Plan& plan, const Co
   return finish(graph, std::move(outputs));
 }
 
-std::vector<Recipe> first_recipes(std::int64_t digits) {
+std::vector<Recipe> first_recipes(std::int64_t digits, bool has_ternary) {
   using Score = SharingOptions::Score;
   const auto recipe = [](Score score, double recode, double slack_price) {
     Recipe out;
@@ -67,17 +84,28 @@ std::vector<Recipe> first_recipes(std::int64_t digits) {
     out.recode = recode;
     return out;
   };
-  // Measured on the 27 matrices of the test: the first alone, then what each further one adds.
-  std::vector<Recipe> recipes = {recipe(Score::Mixed, 1.0, 0.1), recipe(Score::Overlap, 1.0, 0.5),
-                                 recipe(Score::Mixed, 0.0, 0.1), recipe(Score::Overlap, 0.0, 2.0),
-                                 recipe(Score::Saved, 1.0, 0.3), recipe(Score::Mixed, 0.5, 0.1)};
+  std::vector<Recipe> recipes;
+  if (has_ternary) {
+    recipes = {recipe(Score::Mixed, 0.0, 0.1), recipe(Score::Mixed, 1.0, 0.1), recipe(Score::Overlap, 0.0, 0.1),
+               recipe(Score::Saved, 1.0, 0.1), recipe(Score::Saved, 0.0, 0.1), recipe(Score::Mixed, 0.5, 0.1)};
+    constexpr double kWorth[] = {1.0, 0.7, 1.0, 0.4, 0.4, 0.7};
+    for (std::size_t r = 0; r < recipes.size(); ++r) {
+      recipes[r].sharing.worth = kWorth[r];
+      recipes[r].dissolve = kWorth[r] > 0.5;
+    }
+
+  } else {
+    // Measured on the 27 matrices of the test: the first alone, then what each further one adds.
+    recipes = {recipe(Score::Mixed, 1.0, 0.1),   recipe(Score::Overlap, 1.0, 0.5), recipe(Score::Mixed, 0.0, 0.1),
+               recipe(Score::Overlap, 0.0, 2.0), recipe(Score::Saved, 1.0, 0.3),   recipe(Score::Mixed, 0.5, 0.1)};
+  }
   constexpr std::int64_t kLarge = 20000;
   constexpr std::int64_t kMedium = 4000;
   recipes.resize(digits > kLarge ? 1 : digits > kMedium ? 2 : recipes.size());
   return recipes;
 }
 
-Recipe random_recipe(std::uint64_t seed) {
+Recipe random_recipe(std::uint64_t seed, bool has_ternary) {
   using Score = SharingOptions::Score;
   std::uint64_t state = seed;
   Recipe recipe;
@@ -92,6 +120,11 @@ Recipe random_recipe(std::uint64_t seed) {
   recipe.recode = kRecode[next_random(state) % 4];
   recipe.tree.noise = next_random(state) % 4 != 0 ? 0.0 : 0.05 * next_uniform(state);
   recipe.tree.seed = next_random(state);
+  if (has_ternary) {
+    recipe.sharing.worth = 0.4 + 0.6 * next_uniform(state);
+    recipe.narrowing = next_uniform(state);
+    recipe.dissolve = next_random(state) % 2 == 0;
+  }
   return recipe;
 }
 

@@ -13,7 +13,9 @@ namespace weft::shiftadd {
 struct Recipe {
   SharingOptions sharing;
   TreeOptions tree;
-  double recode = 0.0;  ///< share of the digit pairs that leave the canonical form
+  double narrowing = 1.0;  ///< see plan_levels
+  bool dissolve = true;    ///< see RegroupOptions
+  double recode = 0.0;     ///< share of the digit pairs that leave the canonical form
   std::uint64_t recode_seed = 0;
 };
 
@@ -21,11 +23,11 @@ struct Recipe {
 std::optional<Solution> build(const Problem& problem, const Plan& plan, const CostModel& cost, const Recipe& recipe,
                               const Context& ctx);
 
-/// Recipes of the single pass, by the number of signed digits of the problem.
-std::vector<Recipe> first_recipes(std::int64_t digits);
+/// Recipes of the single pass, by the number of signed digits of the problem and the adders there are.
+std::vector<Recipe> first_recipes(std::int64_t digits, bool has_ternary);
 
 /// A recipe drawn from a seed.
-Recipe random_recipe(std::uint64_t seed);
+Recipe random_recipe(std::uint64_t seed, bool has_ternary);
 
 /// The next number of a splitmix64 sequence.
 std::uint64_t next_random(std::uint64_t& state);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 #include "weft/shiftadd/pattern_table.h"
 
@@ -43,12 +44,6 @@ struct Symbol {
 /// The digits of one row whose symbols belong to one block; patterns never leave a block.
 struct SharedRow {
   std::vector<Digit> digits;
-};
-
-/// What a whole row may still grow by.
-struct Depth {
-  KraftBudget budget{0};
-  std::int64_t slack = 0;
 };
 
 /// Counts of the patterns of one new symbol; cleared after each use.
@@ -103,7 +98,7 @@ class Scratch {
 class Sharer {
  public:
   Sharer(AdderGraph& graph, std::vector<Row>& rows, const SharingOptions& options)
-      : graph_(graph), rows_out_(rows), options_(options) {}
+      : graph_(graph), rows_out_(rows), options_(options), slots_per_level_(graph.clock().of_levels(1)) {}
 
   bool run(const Context& ctx) {
     load();
@@ -117,8 +112,9 @@ class Sharer {
       if (count < 2) continue;
       const Pattern pattern = Pattern::from_key(key);
       const std::uint32_t bound = score_of(pattern, key, count);
+      if (bound == 0) continue;
       if (bound < score) {
-        if (bound > 0) queue_.push(bound, key);
+        queue_.push(bound, key);
         continue;
       }
       collect(pattern);
@@ -150,11 +146,10 @@ class Sharer {
     for (const std::int32_t node : nodes) add_symbol({node, 0, false});
     choose_blocks();
     rows_.resize(rows_out_.size() * static_cast<std::size_t>(blocks_));
-    depths_.resize(rows_out_.size());
+    budgets_.reserve(rows_out_.size());
     for (std::size_t r = 0; r < rows_out_.size(); ++r) {
-      Depth& depth = depths_[r];
-      depth.budget = KraftBudget(rows_out_[r].depth);
-      std::uint64_t used = rows_out_[r].reserved;
+      budgets_.emplace_back(*rows_out_[r].plans);
+      if (rows_out_[r].constant != 0) budgets_[r].add(0);
       for (const Term& term : rows_out_[r].terms) {
         const auto symbol =
             static_cast<std::int32_t>(std::lower_bound(nodes.begin(), nodes.end(), term.operand) - nodes.begin());
@@ -162,9 +157,8 @@ class Sharer {
         const Digit digit{symbol, static_cast<std::int16_t>(term.shift), term.negate};
         rows_[static_cast<std::size_t>(row)].digits.push_back(digit);
         symbol_of(symbol).where.push_back({row, digit.shift, digit.negative});
-        used += depth.budget.weight(symbol_of(symbol).slot);
+        budgets_[r].add(symbol_of(symbol).slot);
       }
-      depth.slack = static_cast<std::int64_t>(depth.budget.capacity()) - static_cast<std::int64_t>(used);
     }
     for (Symbol& symbol : symbols_) {
       std::sort(symbol.where.begin(), symbol.where.end(),
@@ -183,7 +177,7 @@ class Sharer {
     }
   }
 
-  Depth& depth_of(std::int32_t row) { return depths_[static_cast<std::size_t>(row / blocks_)]; }
+  TimeBudget& budget_of(std::int32_t row) { return budgets_[static_cast<std::size_t>(row / blocks_)]; }
   Symbol& symbol_of(std::int32_t index) { return symbols_[static_cast<std::size_t>(index)]; }
 
   std::int32_t add_symbol(const Term& term) {
@@ -193,6 +187,7 @@ class Sharer {
     symbol.span.lsb += term.shift;
     symbol.span.msb += term.shift;
     symbol.slot = graph_.slot(term.operand);
+    symbol_of_node_[term.operand] = static_cast<std::int32_t>(symbols_.size());
     symbols_.push_back(std::move(symbol));
     return static_cast<std::int32_t>(symbols_.size() - 1);
   }
@@ -213,21 +208,23 @@ class Sharer {
     const int overlap = std::max(1, std::min(a.span.msb, top_b) - std::max(a.span.lsb, low_b));
     const int added = std::max(1, std::max(a.span.msb, top_b) + 1 - std::max(a.span.lsb, low_b));
     double score = 0.0;
+    const double saved = static_cast<double>(count) * options_.worth - 1.0;
+    if (saved <= 0.0) return 0;
     switch (options_.score) {
       case SharingOptions::Score::Overlap:
         score = static_cast<double>(count) * overlap;
         break;
       case SharingOptions::Score::Saved:
-        score = (static_cast<double>(count) - 1.0) * added;
+        score = saved * added;
         break;
       case SharingOptions::Score::Count:
         score = static_cast<double>(count) + overlap / 64.0;
         break;
       case SharingOptions::Score::Mixed:
-        score = (static_cast<double>(count) - 1.0) * (added + overlap) * 0.5;
+        score = saved * (added + overlap) * 0.5;
         break;
     }
-    score -= options_.slack_price * std::abs(a.slot - b.slot);
+    score -= options_.slack_price * std::abs(a.slot - b.slot) / slots_per_level_;
     if (options_.noise > 0.0) {
       const double u = static_cast<double>(hash_key(key ^ options_.seed) >> 11) * 0x1.0p-53;
       score *= 1.0 + options_.noise * (u - 0.5);
@@ -240,6 +237,12 @@ class Sharer {
   void count_initial() {
     const auto count = static_cast<std::int32_t>(symbols_.size());
     for (std::int32_t s = 0; s < count; ++s) count_pairs_of(s, [s](std::int32_t other) { return other > s; });
+  }
+
+  /// When the sum of the pattern's terms is there, as far as can be said before it is added.
+  [[nodiscard]] int ready_of(const Symbol& a, const Symbol& b, int shift) const {
+    const int width = std::max(a.span.msb, b.span.msb + shift) + 1 - std::min(a.span.lsb, b.span.lsb + shift);
+    return std::max(a.slot, b.slot) + graph_.clock().adder(2, width);
   }
 
   /// Blocks of consecutive symbols so that the number of possible patterns stays below the limit.
@@ -281,8 +284,10 @@ class Sharer {
   }
 
   void offer(std::uint64_t key, std::uint32_t count) {
+    const std::uint32_t score = score_of(Pattern::from_key(key), key, count);
+    if (score == 0) return;
     table_.insert(key, count);
-    queue_.push(score_of(Pattern::from_key(key), key, count), key);
+    queue_.push(score, key);
   }
 
   /// Fills matches_ with disjoint occurrences of the pattern that their rows' depth allows.
@@ -292,9 +297,9 @@ class Sharer {
     const Symbol& b = symbols_[static_cast<std::size_t>(pattern.second)];
     const bool same = pattern.first == pattern.second;
     if (same) taken_.assign(a.where.size(), false);
+    const int ready = ready_of(a, b, pattern.shift);
     std::int32_t row = -1;
-    std::int64_t slack = 0;
-    std::int64_t growth = 0;
+    TimeBudget budget;
     std::size_t j = 0;
     for (std::size_t i = 0; i < a.where.size(); ++i) {
       const Occurrence& x = a.where[i];
@@ -307,11 +312,10 @@ class Sharer {
       if (same && (taken_[j] || i == j)) continue;
       if (x.row != row) {
         row = x.row;
-        slack = depth_of(row).slack;
-        growth = depth_of(row).budget.growth(a.slot, b.slot);
+        budget = budget_of(row);
       }
-      if (growth > slack) continue;
-      slack -= growth;
+      if (!budget.allows({a.slot, b.slot}, ready)) continue;
+      budget.replace({a.slot, b.slot}, ready);
       if (same) taken_[i] = taken_[j] = true;
       matches_.push_back({i, j});
     }
@@ -327,16 +331,10 @@ class Sharer {
     const Symbol& second = symbol_of(pattern.second);
     const int base = std::min(0, pattern.shift);
     // Terms of value sign * first + sign' * second 2^shift, scaled so that shifts are not negative.
-    Term a{first.term.operand, first.term.shift - base, first.term.negate != flip};
-    Term b{second.term.operand, second.term.shift + pattern.shift - base,
-           second.term.negate != (flip != pattern.negative)};
-    bool outer = false;
-    if (a.negate && b.negate) {
-      a.negate = b.negate = false;
-      outer = true;
-    }
-    Term sum = graph_.add(a, b);
-    sum.negate = sum.negate != outer;
+    const Term a{first.term.operand, first.term.shift - base, first.term.negate != flip};
+    const Term b{second.term.operand, second.term.shift + pattern.shift - base,
+                 second.term.negate != (flip != pattern.negative)};
+    const Term sum = add(a, b);
     const std::int32_t block = first.block;
     const int slot_a = first.slot;
     const int slot_b = second.slot;
@@ -349,8 +347,7 @@ class Sharer {
       Occurrence& x = symbol_of(pattern.first).where[i];
       Occurrence& y = symbol_of(pattern.second).where[j];
       SharedRow& row = rows_[static_cast<std::size_t>(x.row)];
-      Depth& depth = depth_of(x.row);
-      depth.slack -= depth.budget.growth(slot_a, slot_b);
+      budget_of(x.row).replace({slot_a, slot_b}, symbol_of(fresh).slot);
       const Digit digit_x{pattern.first, x.shift, x.negative};
       const Digit digit_y{pattern.second, y.shift, y.negative};
       remove(row, digit_x, digit_y);
@@ -366,6 +363,35 @@ class Sharer {
     table_.erase(key);
     count_pairs_of(fresh, [](std::int32_t) { return true; });
     // Occurrences may remain (overlapping or too deep ones); what is left is not worth a second node.
+  }
+
+  /// The sum of both, where possible in one three-input adder with what one of them is made of.
+  Term add(const Term& a, const Term& b) {
+    node_uses_.resize(graph_.nodes().size() + 1, 0);
+    if (graph_.clock().has_ternary()) {
+      for (const bool swap : {false, true}) {
+        const Term& inner = swap ? b : a;
+        const Term& outer = swap ? a : b;
+        const Node& node = graph_.node(inner.operand);
+        if (node.terms() != 2 || a.operand == b.operand || !is_taken_whole(inner.operand)) continue;
+        const Term terms[] = {{node.a.operand, node.a.shift + inner.shift, node.a.negate != inner.negate},
+                              {node.b.operand, node.b.shift + inner.shift, node.b.negate != inner.negate},
+                              outer};
+        for (const Term& term : terms) ++node_uses_[static_cast<std::size_t>(term.operand)];
+        return graph_.add(terms);
+      }
+    }
+    ++node_uses_[static_cast<std::size_t>(a.operand)];
+    ++node_uses_[static_cast<std::size_t>(b.operand)];
+    return graph_.add(a, b);
+  }
+
+  /// Whether the pattern being replaced takes all occurrences of a node that no other node uses.
+  [[nodiscard]] bool is_taken_whole(std::int32_t node) const {
+    if (node_uses_[static_cast<std::size_t>(node)] > 0) return false;
+    const auto it = symbol_of_node_.find(node);
+    return it != symbol_of_node_.end() &&
+           symbols_[static_cast<std::size_t>(it->second)].where.size() == matches_.size();
   }
 
   /// Takes two digits out of a row and their pairs out of the table.
@@ -393,8 +419,9 @@ class Sharer {
   std::vector<Row>& rows_out_;
   const SharingOptions& options_;
   std::vector<Symbol> symbols_;
-  std::vector<SharedRow> rows_;  ///< row * blocks_ + block
-  std::vector<Depth> depths_;    ///< by row
+  std::vector<SharedRow> rows_;      ///< row * blocks_ + block
+  std::vector<TimeBudget> budgets_;  ///< by row
+  int slots_per_level_;
   std::int32_t blocks_ = 1;
   PatternTable table_;
   BucketQueue queue_;
@@ -402,6 +429,8 @@ class Sharer {
   std::vector<std::pair<std::size_t, std::size_t>> matches_;
   std::vector<bool> taken_;
   std::vector<std::uint64_t> keys_;
+  std::vector<std::int32_t> node_uses_;                            ///< by other nodes
+  std::unordered_map<std::int32_t, std::int32_t> symbol_of_node_;  ///< the last one
 };
 
 }  // namespace

@@ -13,15 +13,35 @@
 
 namespace weft::shiftadd {
 
+/// Bits of an adder: its result has `width_bits` bits above the common zeros of the operands, of which the low
+/// `free_bits` are copies of one operand (all of them when two operands do not overlap) and the high `growth_bits` lie
+/// above all operands.
+struct AdderShape {
+  int width_bits = 0;
+  int free_bits = 0;
+  int growth_bits = 0;
+};
+
 /// What an adder costs and takes on the target; passed in so that the solver knows no target.
 struct CostModel {
-  /// LUTs of a two-input adder or subtractor whose result has `width_bits` bits, of which the low `free_bits` are
-  /// copies of one operand.
-  std::function<double(int width_bits, int free_bits)> adder_lut;
+  /// LUTs of a two-input adder or subtractor.
+  std::function<double(const AdderShape&)> adder_lut;
   /// Delay of that adder in picoseconds.
-  std::function<double(int width_bits)> adder_delay_ps;
+  std::function<double(const AdderShape&)> adder_delay_ps;
+  /// The same of a three-input adder, of whose operands up to two are subtracted. Without these two, all sums have two
+  /// terms.
+  std::function<double(const AdderShape&)> ternary_lut{};
+  std::function<double(const AdderShape&)> ternary_delay_ps{};
+
+  [[nodiscard]] bool has_ternary() const { return ternary_lut && ternary_delay_ps; }
+  [[nodiscard]] double lut(int terms, const AdderShape& shape) const {
+    return terms == 3 ? ternary_lut(shape) : adder_lut(shape);
+  }
+  [[nodiscard]] double delay_ps(int terms, const AdderShape& shape) const {
+    return terms == 3 ? ternary_delay_ps(shape) : adder_delay_ps(shape);
+  }
 };
-/// One LUT per bit that is really added, unit delay (delay counts adder levels).
+/// One LUT per bit that is really added, unit delay (delay counts adder levels), two-input adders only.
 CostModel unit_cost();
 
 struct Problem {
@@ -38,8 +58,11 @@ struct Problem {
 };
 
 struct Options {
-  /// Adder levels above the minimum that sharing may add; negative means no bound.
+  /// Two-input adder levels above the minimum that sharing may add; negative means no bound.
   int extra_levels = 0;
+  /// Latest time of every output, in the unit of the cost model and from the same zero as the arrivals; takes the place
+  /// of extra_levels. An impossible one is refused with what was reached.
+  std::optional<double> max_delay{};
   /// Time for restarts; 0 means one pass. Results depend on seconds only when > 0.
   double seconds = 0.0;
 };
@@ -51,22 +74,29 @@ struct Term {
   bool negate = false;
 };
 
-/// Either an input, a constant, or the sum of two terms. The value is an integer with an exact range.
+/// Either an input, a constant, or the sum of two or three terms. The value is an integer with an exact range.
 struct Node {
   enum class Kind { Input, Constant, Sum } kind = Kind::Input;
   std::int32_t input = -1;
   Int constant = 0;
   Term a, b;
+  Term c;  ///< operand -1 in a sum of two terms
   fixed::Range range;
   int level = 0;  ///< adder levels from the inputs
   double delay = 0.0;
+
+  /// Number of terms of a sum; 0 for inputs and constants.
+  [[nodiscard]] int terms() const { return kind != Kind::Sum ? 0 : c.operand < 0 ? 2 : 3; }
+  [[nodiscard]] const Term& term(int index) const { return index == 0 ? a : index == 1 ? b : c; }
+  [[nodiscard]] Term& term(int index) { return index == 0 ? a : index == 1 ? b : c; }
 };
 
 /// Nodes in topological order: inputs first. outputs[o] is a single term (operand -1: the constant 0).
 struct Solution {
   std::vector<Node> nodes;
   std::vector<Term> outputs;
-  std::int64_t adders = 0;
+  std::int64_t adders = 0;          ///< of two and of three inputs
+  std::int64_t ternary_adders = 0;  ///< of three inputs
   double lut = 0.0;
   int depth = 0;
   double delay = 0.0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Best pair first: of all pairs that the row's remaining depth allows, the one whose sum is smallest (or whose adder is
-// cheapest) is joined. The two earliest terms are always allowed (their sum keeps Kraft's inequality for a sum of
-// powers of two), so it never gets stuck.
+// Best group first: of all groups of terms that the remaining time allows, the one whose sum is smallest (or whose
+// adder is cheapest) is joined. With levels as time the two earliest terms are always allowed (their sum keeps Kraft's
+// inequality), so it never gets stuck; with delays it may, and then goes on with the earliest terms.
 #include "weft/shiftadd/sum_tree.h"
 
 #include <algorithm>
@@ -17,35 +17,57 @@ namespace {
 /// Above this many terms only near neighbours in bit position are compared.
 constexpr std::size_t kAllPairs = 40;
 constexpr std::size_t kWindow = 8;
+/// Up to this many terms all triples are compared.
+constexpr std::size_t kAllTriples = 10;
 
 struct Item {
   Term term;
-  BitSpan span;
+  Operand operand;
   int slot = 0;
   double magnitude = 0.0;  ///< largest absolute value
 };
 
+/// Up to three items by index; the third is kNone in a pair.
+constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+struct Group {
+  std::size_t i = kNone;
+  std::size_t j = kNone;
+  std::size_t k = kNone;
+  [[nodiscard]] int size() const { return k == kNone ? 2 : 3; }
+};
+
 class Tree {
  public:
-  Tree(AdderGraph& graph, const Row& row, const TreeOptions& options)
-      : graph_(graph), options_(options), budget_(row.depth) {
-    std::uint64_t used = 0;
-    for (const Term& term : row.terms) {
+  Tree(AdderGraph& graph, const std::vector<Term>& terms, const LevelPlans& plans, const TreeOptions& options)
+      : graph_(graph), options_(options), budget_(plans), has_ternary_(graph.clock().has_ternary()) {
+    for (const Term& term : terms) {
       items_.push_back(item_of(term));
-      used += budget_.weight(items_.back().slot);
+      budget_.add(items_.back().slot);
     }
-    slack_ = static_cast<std::int64_t>(budget_.capacity()) - static_cast<std::int64_t>(used);
   }
 
   Term run() {
     while (items_.size() > 1) {
-      const auto [i, j] = best_pair();
-      const Item a = items_[i];
-      const Item b = items_[j];
-      slack_ -= budget_.growth(a.slot, b.slot);
-      items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(std::max(i, j)));
-      items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(std::min(i, j)));
-      items_.push_back(item_of(join(a.term, b.term)));
+      const Group group = best_group();
+      Term terms[3];
+      int slots[3] = {};
+      std::size_t n = 0;
+      for (const std::size_t at : {group.i, group.j, group.k}) {
+        if (at == kNone) continue;
+        slots[n] = items_[at].slot;
+        terms[n++] = items_[at].term;
+      }
+      std::size_t kept = 0;
+      for (std::size_t at = 0; at < items_.size(); ++at) {
+        if (at != group.i && at != group.j && at != group.k) items_[kept++] = items_[at];
+      }
+      items_.resize(kept);
+      items_.push_back(item_of(graph_.add({terms, n})));
+      if (n == 2) {
+        budget_.replace({slots[0], slots[1]}, items_.back().slot);
+      } else {
+        budget_.replace({slots[0], slots[1], slots[2]}, items_.back().slot);
+      }
     }
     return items_.front().term;
   }
@@ -55,92 +77,126 @@ class Tree {
     const fixed::Range& range = graph_.node(term.operand).range;
     const double magnitude =
         std::max(std::fabs(static_cast<double>(range.lo)), std::fabs(static_cast<double>(range.hi)));
-    return {term, graph_.span(term.operand), graph_.slot(term.operand), std::ldexp(magnitude, term.shift)};
-  }
-
-  Term join(Term a, Term b) {
-    const bool outer = a.negate && b.negate;
-    if (outer) a.negate = b.negate = false;
-    Term sum = graph_.add(a, b);
-    sum.negate = sum.negate != outer;
-    return sum;
+    return {term, graph_.operand(term), graph_.slot(term.operand), std::ldexp(magnitude, term.shift)};
   }
 
   /// The first number decides; then early results, the other measure, and aligned operands.
   using Price = std::tuple<double, int, double, int>;
-  Price price(const Item& a, const Item& b) const {
-    Term ta = a.term;
-    Term tb = b.term;
-    if (ta.negate && tb.negate) ta.negate = tb.negate = false;
+  struct Offer {
+    Price price;
+    int ready = 0;  ///< slot of the sum
+  };
+  [[nodiscard]] Offer offer(std::initializer_list<const Item*> items) const {
+    Operand operands[3];
+    std::size_t n = 0;
     BitSpan sum;
-    sum.is_signed = a.span.is_signed || b.span.is_signed || ta.negate || tb.negate;
-    sum.msb = std::max(a.span.msb + ta.shift, b.span.msb + tb.shift) + 1;
-    const AdderShape shape = adder_shape(a.span, ta, b.span, tb, sum);
-    const double cost = graph_.cost().adder_lut(shape.width_bits, shape.free_bits);
-    const double magnitude = a.magnitude + b.magnitude;
-    double first = options_.order == TreeOptions::Order::Cost ? cost : magnitude;
-    if (options_.noise > 0.0) {
-      const std::uint64_t key = (static_cast<std::uint64_t>(ta.operand) << 32) ^
-                                static_cast<std::uint64_t>(tb.operand) ^
-                                (static_cast<std::uint64_t>(ta.shift - tb.shift) << 20);
-      first *= 1.0 + options_.noise * (static_cast<double>(hash_key(key ^ options_.seed) >> 11) * 0x1.0p-53 - 0.5);
+    int slot = 0;
+    int lsb = 0;
+    double magnitude = 0.0;
+    bool all_negated = true;
+    std::uint64_t key = 0;
+    for (const Item* item : items) {
+      operands[n++] = item->operand;
+      all_negated = all_negated && item->term.negate;
+      sum.is_signed = sum.is_signed || item->operand.span.is_signed;
+      sum.msb = std::max(sum.msb, item->operand.msb());
+      slot = std::max(slot, item->slot);
+      lsb = n == 1 ? item->operand.lsb() : std::max(lsb, item->operand.lsb());
+      magnitude += item->magnitude;
+      key = (key << 21) ^ (key >> 43) ^ (static_cast<std::uint64_t>(item->term.operand) << 11) ^
+            static_cast<std::uint64_t>(item->term.shift);
     }
-    return {first, std::max(a.slot, b.slot), options_.order == TreeOptions::Order::Cost ? magnitude : cost,
-            std::max(a.span.lsb + ta.shift, b.span.lsb + tb.shift)};
+    for (std::size_t o = 0; all_negated && o < n; ++o) operands[o].negate = false;
+    for (std::size_t o = 0; o < n; ++o) sum.is_signed = sum.is_signed || operands[o].negate;
+    sum.msb += n == 3 ? 2 : 1;
+    const AdderShape shape = adder_shape({operands, n}, sum);
+    const auto terms = static_cast<int>(n);
+    // A three-input adder does the work of two.
+    const double cost = graph_.cost().lut(terms, shape) / (terms - 1);
+    const bool by_cost = options_.order == TreeOptions::Order::Cost;
+    double first = by_cost ? cost : magnitude;
+    if (options_.noise > 0.0)
+      first *= 1.0 + options_.noise * (static_cast<double>(hash_key(key ^ options_.seed) >> 11) * 0x1.0p-53 - 0.5);
+    return {{first, slot, by_cost ? magnitude : cost, lsb}, slot + graph_.clock().adder(terms, shape)};
   }
 
-  std::pair<std::size_t, std::size_t> best_pair() {
-    std::pair<std::size_t, std::size_t> best{0, 0};
+  Group best_group() {
+    Group best;
     Price best_price;
-    bool found = false;
     const auto consider = [&](std::size_t i, std::size_t j) {
-      if (budget_.growth(items_[i].slot, items_[j].slot) > slack_) return;
-      const Price here = price(items_[i], items_[j]);
-      if (found && !(here < best_price)) return;
-      best = {i, j};
-      best_price = here;
-      found = true;
+      const Offer here = offer({&items_[i], &items_[j]});
+      if (best.i != kNone && !(here.price < best_price)) return;
+      if (!budget_.allows({items_[i].slot, items_[j].slot}, here.ready)) return;
+      best = {i, j, kNone};
+      best_price = here.price;
     };
     const bool all = items_.size() <= kAllPairs;
     if (!all) {
       std::stable_sort(items_.begin(), items_.end(), [](const Item& x, const Item& y) {
-        const int low_x = x.span.lsb + x.term.shift;
-        const int low_y = y.span.lsb + y.term.shift;
-        return std::tuple(x.slot, low_x, x.span.msb + x.term.shift) <
-               std::tuple(y.slot, low_y, y.span.msb + y.term.shift);
+        return std::tuple(x.slot, x.operand.lsb(), x.operand.msb()) <
+               std::tuple(y.slot, y.operand.lsb(), y.operand.msb());
       });
     }
     for (std::size_t i = 0; i < items_.size(); ++i) {
       const std::size_t end = all ? items_.size() : std::min(items_.size(), i + 1 + kWindow);
       for (std::size_t j = i + 1; j < end; ++j) consider(i, j);
     }
-    if (!found) {
-      // Nothing fits: the two earliest.
-      std::size_t first = 0;
-      for (std::size_t i = 1; i < items_.size(); ++i) {
-        if (items_[i].slot < items_[first].slot) first = i;
+    const bool wants_triple = has_ternary_ && items_.size() > 2 && !(options_.pair_first && items_.size() % 2 == 0);
+    if (wants_triple) {
+      const Group triple = best_triple(best);
+      if (triple.i != kNone) return triple;
+    }
+    return best.i != kNone ? best : earliest();
+  }
+
+  /// The best pair with a third item, or without a pair three early ones; nothing when no three fit.
+  [[nodiscard]] Group best_triple(const Group& pair) const {
+    Group best;
+    Price best_price;
+    const auto consider = [&](std::size_t i, std::size_t j, std::size_t k) {
+      const Offer here = offer({&items_[i], &items_[j], &items_[k]});
+      if (best.i != kNone && !(here.price < best_price)) return;
+      if (!budget_.allows({items_[i].slot, items_[j].slot, items_[k].slot}, here.ready)) return;
+      best = {i, j, k};
+      best_price = here.price;
+    };
+    const std::size_t n = items_.size();
+    if (n <= kAllTriples) {
+      for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t j = i + 1; j < n; ++j) {
+          for (std::size_t k = j + 1; k < n; ++k) consider(i, j, k);
+        }
       }
-      std::size_t second = first == 0 ? 1 : 0;
-      for (std::size_t i = 0; i < items_.size(); ++i) {
-        if (i != first && items_[i].slot < items_[second].slot) second = i;
+    } else if (pair.i != kNone) {
+      for (std::size_t k = 0; k < n; ++k) {
+        if (k != pair.i && k != pair.j) consider(pair.i, pair.j, k);
       }
-      best = {first, second};
     }
     return best;
   }
 
+  /// When nothing fits: the two or three that are there first.
+  [[nodiscard]] Group earliest() const {
+    std::vector<std::size_t> order(items_.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t x, std::size_t y) { return items_[x].slot < items_[y].slot; });
+    const bool three = has_ternary_ && order.size() > 2 && order.size() != 4;
+    return {order[0], order[1], three ? order[2] : kNone};
+  }
+
   AdderGraph& graph_;
   const TreeOptions& options_;
-  KraftBudget budget_;
+  TimeBudget budget_;
+  bool has_ternary_;
   std::vector<Item> items_;
-  std::int64_t slack_ = 0;
 };
 
 }  // namespace
 
-Term sum_terms(AdderGraph& graph, const Row& row, const TreeOptions& options) {
-  WEFT_CHECK(!row.terms.empty(), "a sum of no terms");
-  return Tree(graph, row, options).run();
+Term sum_terms(AdderGraph& graph, const std::vector<Term>& terms, const LevelPlans& plans, const TreeOptions& options) {
+  WEFT_CHECK(!terms.empty(), "a sum of no terms");
+  return Tree(graph, terms, plans, options).run();
 }
 
 }  // namespace weft::shiftadd
