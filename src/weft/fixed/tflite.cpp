@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "weft/diag/diag.h"
 
@@ -67,6 +69,7 @@ std::int16_t exp_near_zero16(std::int16_t a) {
 std::int16_t exp_on_negative16(std::int16_t a, int integer_bits) {
   const int frac = 15 - integer_bits;
   if (a == 0) return 32767;
+  if (integer_bits > 5 && a < -(1 << (frac + 5))) return 0;
   const int quarter = 1 << (frac - 2);
   const int below = (a & (quarter - 1)) - quarter;
   std::int16_t result = exp_near_zero16(saturate16(Int{below} << integer_bits));
@@ -140,6 +143,43 @@ std::int32_t multiply(Int x, const Multiplier& m, bool wide) {
   return wide ? multiply_wide(x, m) : multiply(wrap_int32(x), m);
 }
 
+std::int32_t multiply_real(Int x, double factor) {
+  const double product = std::round(static_cast<double>(x) * factor);
+  return static_cast<std::int32_t>(std::clamp(product, static_cast<double>(kMin), static_cast<double>(kMax)));
+}
+
+std::optional<RealFactor> integer_factor(double factor, Int x_lo, Int x_hi, Int lo, Int hi) {
+  const auto real = [&](Int x) { return std::clamp<Int>(multiply_real(x, factor), lo, hi); };
+  // Both functions rise, so they agree when every step of one is a step of the other.
+  std::vector<std::pair<Int, Int>> steps;  // result k or more from this x on
+  for (Int k = real(x_lo) + 1; k <= real(x_hi); ++k) {
+    auto x = static_cast<Int>(std::ceil((static_cast<double>(k) - 0.5) / factor));
+    while (real(x) >= k) --x;
+    while (real(x) < k) ++x;
+    steps.emplace_back(k, x);
+  }
+  int exponent = 0;
+  const double fraction = std::frexp(factor, &exponent);
+  for (int bits = 8; bits <= 54; ++bits) {
+    const double scaled = std::ldexp(fraction, bits);
+    const int shift = bits - exponent;
+    if (shift < 0) continue;
+    for (const double mantissa : {std::floor(scaled), std::floor(scaled) + 1.0}) {
+      const auto m = static_cast<std::int64_t>(mantissa);
+      const Int half = shift > 0 ? Int{1} << (shift - 1) : 0;
+      const auto rounded = [&](Int x) {
+        const Int product = x * m;
+        return std::clamp<Int>(product >= 0 ? (product + half) >> shift : -((half - product) >> shift), lo, hi);
+      };
+      if (rounded(x_lo) == real(x_lo) && std::all_of(steps.begin(), steps.end(), [&](const auto& step) {
+            return rounded(step.second) >= step.first && rounded(step.second - 1) < step.first;
+          }))
+        return RealFactor{m, shift};
+    }
+  }
+  return std::nullopt;
+}
+
 std::int32_t exp_on_negative(std::int32_t x) {
   constexpr int kFrac = 26;
   if (x == 0) return kMax;
@@ -185,13 +225,18 @@ std::int16_t look_up(const Table& table, std::int16_t x) {
 
 namespace {
 
-/// Logistic at i / 24 in units of 2^-16, i = 0 ... 255.
+/// Logistic at i / 24 in units of 2^-16, i = 0 ... 255, raised by half of what a straight line to the next point lacks
+/// in its middle, so that interpolation errs equally to both sides. The last entry is the limit.
 const std::array<std::uint32_t, 256>& logistic_table() {
   static const auto table = [] {
     std::array<std::uint32_t, 256> out{};
-    for (std::size_t i = 0; i < out.size(); ++i)
-      out[i] = static_cast<std::uint32_t>(
-          std::min(std::round(65536.0 / (1.0 + std::exp(-static_cast<double>(i) / 24.0))), 65535.0));
+    const auto logistic = [](double i) { return 65536.0 / (1.0 + std::exp(-i / 24.0)); };
+    for (std::size_t i = 0; i + 1 < out.size(); ++i) {
+      const auto at = static_cast<double>(i);
+      const double lacking = logistic(at + 0.5) - (logistic(at) + logistic(at + 1.0)) / 2.0;
+      out[i] = static_cast<std::uint32_t>(std::round(logistic(at) + lacking / 2.0));
+    }
+    out.back() = 65535;
     return out;
   }();
   return table;

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "weft/fixed/integer.h"
@@ -40,6 +41,17 @@ std::int32_t multiply_wide(Int x, const Multiplier& m);
 std::int32_t reduced_mantissa(const Multiplier& m);
 /// Either of both.
 std::int32_t multiply(Int x, const Multiplier& m, bool wide);
+
+/// Factor as a double: the product in double, rounded half away from zero, saturated.
+std::int32_t multiply_real(Int x, double factor);
+/// multiply_real() as round_half_away(x * mantissa / 2^shift) on integers.
+struct RealFactor {
+  std::int64_t mantissa = 0;
+  int shift = 0;
+};
+/// The shortest that agrees with multiply_real() on every x of [x_lo, x_hi] once results are clamped to [lo, hi];
+/// nullopt when none of at most 54 bits does. `factor` is positive.
+std::optional<RealFactor> integer_factor(double factor, Int x_lo, Int x_hi, Int lo, Int hi);
 
 // --- softmax of int8
 /// exp(x) for x <= 0 in Q5.26, as Q0.31.

@@ -5,9 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
 
 namespace weft::fixed::tflite {
 namespace {
@@ -58,6 +60,26 @@ TEST(TfliteArithmetic, ProductsAreRoundedTwice) {
   }
 }
 
+TEST(TfliteArithmetic, RealFactorsRoundTheDoubleProduct) {
+  // 5 * 0.3 is 1.5 in double though 0.3 lies below 3/10.
+  EXPECT_EQ(multiply_real(5, 0.3), 2);
+  EXPECT_EQ(multiply_real(-5, 0.3), -2);
+  EXPECT_EQ(multiply_real(Int{1} << 40, 1.0), kMax);
+  std::mt19937_64 random(11);
+  for (int i = 0; i < 40; ++i) {
+    const double factor = i == 0 ? 0.3 : std::ldexp(0.5 + static_cast<double>(random() >> 12) * 0x1p-53, -(i % 12));
+    const auto m = integer_factor(factor, -200000, 200000, -32768, 30000);
+    ASSERT_TRUE(m.has_value()) << factor;
+    for (std::int64_t x = -200000; x <= 200000; ++x) {
+      const Int product = Int{x} * m->mantissa;
+      const Int half = m->shift > 0 ? Int{1} << (m->shift - 1) : 0;
+      const Int rounded = product >= 0 ? (product + half) >> m->shift : -((half - product) >> m->shift);
+      ASSERT_TRUE(std::clamp<Int>(rounded, -32768, 30000) == std::clamp<Int>(multiply_real(x, factor), -32768, 30000))
+          << x << " " << factor;
+    }
+  }
+}
+
 TEST(TfliteArithmetic, ExponentialAndReciprocal) {
   for (std::int32_t x = -(31 << 26); x <= 0; x += 4321) {
     const double real = std::exp(static_cast<double>(x) / 0x1p26) * 0x1p31;
@@ -66,6 +88,27 @@ TEST(TfliteArithmetic, ExponentialAndReciprocal) {
   for (std::int64_t half = 1 << 30; half <= kMax; half += 98765)
     EXPECT_NEAR(reciprocal_of_double(static_cast<std::int32_t>(half)), 0x1p61 / static_cast<double>(half), 64.0)
         << half;
+}
+
+TEST(TfliteArithmetic, EntriesOfTheLogisticTable) {
+  // 512 units of the axis are one entry in units of 2^-16; results halve it, rounded up. Published entries.
+  const Int16Input axis{512, 0};
+  for (const auto& [i, entry] : {std::pair{0, 32768},
+                                 {1, 33451},
+                                 {4, 35493},
+                                 {8, 38180},
+                                 {15, 42688},
+                                 {33, 52311},
+                                 {34, 52745},
+                                 {48, 57724},
+                                 {64, 61279},
+                                 {71, 62302},
+                                 {93, 64204},
+                                 {135, 65301}}) {
+    EXPECT_EQ(logistic_int16(static_cast<std::int16_t>(i), axis), (entry + 1) / 2) << i;
+    EXPECT_EQ(logistic_int16(static_cast<std::int16_t>(-i), axis), (65536 - entry) / 2) << i;
+  }
+  EXPECT_EQ(logistic_int16(255, axis), 32767);
 }
 
 TEST(TfliteArithmetic, FunctionsOfInt16) {
