@@ -66,7 +66,13 @@ void add_integer_cases(std::vector<Case>& out) {
     dense.attributes["wide"] = true;
     dense.parameters["kernel"] = codes(b, {12, 3}, -7.9, 7.9);
     dense.parameters["bias"] = codes(b, {3}, -90.0, 90.0);
-    out.push_back(b.done(layers::Word::FloatOrder));
+    // Factors in double: steps of a few codes, then a product of many.
+    auto& few = layer(b, "IntegerDense", "few", {{"factors", std::vector<double>{0.3}}, {"lo", I{-90}}, {"hi", I{99}}});
+    few.parameters["kernel"] = codes(b, {3, 3}, -7.9, 7.9);
+    auto& many = layer(b, "IntegerDense", "many",
+                       {{"factors", std::vector<double>{0.7, 3.3, 1.9}}, {"lo", I{-1000}}, {"hi", I{1023}}});
+    many.parameters["kernel"] = codes(b, {3, 3}, -7.9, 7.9);
+    out.push_back(b.done(layers::Word::Exact));
   }
   {
     Builder b("integer_elementwise", {4}, "fixed<6,3>");
@@ -86,6 +92,35 @@ void add_integer_cases(std::vector<Case>& out) {
     layer(b, "IntegerRescale", "rescale", factors(1, 0));
     auto& sum = layer(b, "IntegerSum", "sum", factors(1, 1));
     sum.attributes.merge(AttributeMap{{"axes", Ints{0}}, {"keepdims", true}});
+    out.push_back(b.done(layers::Word::Exact));
+  }
+  {
+    Builder b("integer_tensor_product", {2, 3}, "fixed<6,3>");
+    quantize(b);
+    auto& einsum = layer(b, "IntegerEinsum", "einsum", factors(1, 3));
+    einsum.inputs.push_back(einsum.inputs[0]);
+    einsum.attributes["equation"] = std::string("ak,bk->ab");
+    einsum.attributes["scales"] = std::vector<double>{kScale, kScale};
+    out.push_back(b.done(layers::Word::Exact));
+  }
+  for (const char* kernel : {"interpreter", "micro"}) {
+    const bool micro = std::string(kernel) == "micro";
+    Builder b(std::string("integer_lstm_") + kernel, {2, 2}, "fixed<6,3>");
+    quantize(b);
+    auto& lstm = layer(b, "IntegerLstm", "lstm", {{"kernel", std::string(kernel)}, {"cell_power", I{-11}}});
+    // Gates of some hundreds of codes, so that tables stay small in every backend; a result of 5 bits.
+    Ints mantissas{1 << 30,    1300000000, 1500000000, 1700000000, 1100000000,
+                   1200000000, 1 << 30,    1400000000, 1600000000};
+    Ints shifts{2, 2, 2, 2, 3, 3, 3, 3, -17};
+    if (micro) {
+      mantissas.insert(mantissas.end(), {1 << 30, 1 << 30});
+      shifts.insert(shifts.end(), {-14, -18});
+    }
+    lstm.attributes.merge(
+        AttributeMap{{"multipliers", mantissas}, {"shifts", shifts}, {"lo", I{-13}}, {"hi", I{18}}, {"clip", I{9}}});
+    lstm.parameters["kernel"] = codes(b, {2, 8}, -7.9, 7.9);
+    lstm.parameters["recurrent_kernel"] = codes(b, {2, 8}, -7.9, 7.9);
+    lstm.parameters["bias"] = codes(b, {8}, -9.0, 9.0);
     out.push_back(b.done(layers::Word::Exact));
   }
   {

@@ -41,9 +41,16 @@ Result<IntegerSpec> integer_spec(const nn::Node& node, std::size_t multipliers, 
     return malformed("`lo` and `hi` are no range");
   const auto mantissas = get_ints(node.attributes, std::string(kMultipliers));
   const auto shifts = get_ints(node.attributes, std::string(kShifts));
-  const bool fits =
-      multipliers != 0 ? mantissas.size() == multipliers : mantissas.size() == 1 || mantissas.size() == channels;
-  if (!fits || shifts.size() != mantissas.size())
+  const auto fits = [&](std::size_t n) { return multipliers != 0 ? n == multipliers : n == 1 || n == channels; };
+  out.factors = get_doubles(node.attributes, std::string(kFactors));
+  if (!out.factors.empty()) {
+    const auto in_bounds = [](double f) { return f >= 0x1p-62 && f <= 0x1p30; };
+    if (!fits(out.factors.size()) || !mantissas.empty() ||
+        !std::all_of(out.factors.begin(), out.factors.end(), in_bounds))
+      return malformed(fmt::format("{} `factors` do not fit the layer or are out of range", out.factors.size()));
+    return out;
+  }
+  if (!fits(mantissas.size()) || shifts.size() != mantissas.size())
     return malformed(fmt::format("{} multipliers and {} shifts do not fit the layer", mantissas.size(), shifts.size()));
   for (std::size_t i = 0; i < mantissas.size(); ++i) {
     if (mantissas[i] < 0 || mantissas[i] > kMaxInt32 || shifts[i] < -31 || shifts[i] > (out.wide ? 14 : 30))
@@ -90,6 +97,10 @@ Result<const IntTensor*> integer_codes_of(const nn::Node& node, const std::strin
 }
 
 Int rescale(Int x, const Rescale& r, std::size_t channel) {
+  if (!r.factors.empty())
+    return std::clamp<Int>(fixed::tflite::multiply_real(r.wide ? x : fixed::tflite::wrap_int32(x),
+                                                        r.factors[r.factors.size() == 1 ? 0 : channel]),
+                           r.lo, r.hi);
   const auto& m = r.multipliers[r.multipliers.size() == 1 ? 0 : channel];
   return std::clamp<Int>(fixed::tflite::multiply(x << r.pre_shift, m, r.wide), r.lo, r.hi);
 }
@@ -106,23 +117,78 @@ Result<exact::ValueId> constant(Recipe& recipe, const nn::Node& node, const std:
   return recipe.add(hint, exact::Constant{std::move(codes)}, Scale(), node.origin, std::move(shape));
 }
 
+namespace {
+
+/// What an int32 accumulator keeps of x; x itself where it cannot leave one `left` shifted bits up.
+Result<exact::ValueId> accumulated(Recipe& recipe, const nn::Node& node, const std::string& hint, exact::ValueId x,
+                                   int left) {
+  const fixed::Range all = channel_range(recipe.value(x), 0, 1);
+  if (all.lo >= (kMinInt32 >> left) && all.hi <= (kMaxInt32 >> left)) return x;
+  if (left != 0)
+    return recipe.context().fail(Kind::LoweringUnsupported, node.origin,
+                                 "the int32 accumulator can overflow in front of a multiplier above 1; the model's "
+                                 "scales are unusable");
+  recipe.certificate(node.name, node.op)
+      .notes.emplace_back("some inputs overflow the int32 accumulator, which wraps as the interpreter's does");
+  const fixed::ShiftRound wrap{0, fixed::Rounding::Trn, fixed::Overflow::Wrap, kMinInt32, kMaxInt32, 32, true, 0};
+  return recipe.add(hint + "_int32", exact::Requant{x, {wrap}, false}, Scale(), node.origin);
+}
+
+/// A step function per channel.
+Result<exact::ValueId> stepwise(Recipe& recipe, const nn::Node& node, const std::string& hint, exact::ValueId x,
+                                const Rescale& r, std::size_t channels, const Scale& scale) {
+  exact::Requant requant{x, {}, false};
+  for (std::size_t c = 0; c < channels; ++c) {
+    const auto range = channel_range(recipe.value(x), c, channels);
+    requant.functions.emplace_back(
+        fixed::pieces_of([&](Int code) { return rescale(code, r, c); }, range.lo, range.hi, {}));
+  }
+  return recipe.add(hint, std::move(requant), scale, node.origin);
+}
+
+/// By `factors`: the sum times an integer, rounded once, where that was found to agree on every reachable sum.
+Result<exact::ValueId> rescaled_by_factors(Recipe& recipe, const nn::Node& node, const std::string& hint,
+                                           exact::ValueId x, const Rescale& r, const Scale& scale) {
+  const std::size_t channels = r.factors.size();
+  const auto fail = [&](const char* what) {
+    return recipe.context().fail(Kind::LoweringUnsupported, node.origin,
+                                 fmt::format("{}; the model's scales are unusable", what));
+  };
+  std::vector<fixed::tflite::RealFactor> factors;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const auto range = channel_range(recipe.value(x), c, channels);
+    if (static_cast<double>(std::max(range.hi, -range.lo)) * r.factors[c] >= 0x1p31)
+      return fail("a rescaled sum can leave int32");
+    if (r.hi - r.lo <= kFewCodes) continue;
+    if (r.hi - r.lo > kTableCodes) return fail("a rescaled sum has more than 17 bits");
+    const auto factor = fixed::tflite::integer_factor(r.factors[c], range.lo, range.hi, r.lo, r.hi);
+    if (factor) factors.push_back(*factor);
+  }
+  if (factors.size() < channels) return stepwise(recipe, node, hint, x, r, channels, scale);
+  std::vector<Int> mantissas;
+  for (const auto& f : factors) mantissas.push_back(f.mantissa);
+  WEFT_TRY(const auto factor, constant(recipe, node, hint + "_multiplier", std::move(mantissas),
+                                       Shape{static_cast<std::int64_t>(channels)}));
+  exact::Requant rounded;
+  WEFT_TRY(rounded.x, recipe.add(hint + "_product", exact::Mul{x, factor}, Scale(), node.origin));
+  for (const auto& f : factors)
+    rounded.functions.emplace_back(fixed::ShiftRound{f.shift, fixed::Rounding::RndInf, fixed::Overflow::Sat, r.lo, r.hi,
+                                                     fixed::width_bits({r.lo, r.hi, 0}), r.lo < 0, 0});
+  return recipe.add(hint, std::move(rounded), scale, node.origin);
+}
+
+}  // namespace
+
 Result<exact::ValueId> rescaled(Recipe& recipe, const nn::Node& node, const std::string& hint, exact::ValueId x,
                                 const Rescale& r, const Scale& scale) {
-  const auto channels = r.multipliers.size();
-  fixed::Range all = channel_range(recipe.value(x), 0, 1);
   int left = r.pre_shift;
   for (const auto& m : r.multipliers) left = std::max(left, r.pre_shift + (r.wide ? 0 : std::max(m.shift, 0)));
-  if (!r.wide && (all.lo < (kMinInt32 >> left) || all.hi > (kMaxInt32 >> left))) {
-    if (left != 0)
-      return recipe.context().fail(Kind::LoweringUnsupported, node.origin,
-                                   "the int32 accumulator can overflow in front of a multiplier above 1; the model's "
-                                   "scales are unusable");
-    const fixed::ShiftRound wrap{0, fixed::Rounding::Trn, fixed::Overflow::Wrap, kMinInt32, kMaxInt32, 32, true, 0};
-    WEFT_TRY(x, recipe.add(hint + "_int32", exact::Requant{x, {wrap}, false}, Scale(), node.origin));
-    recipe.certificate(node.name, node.op)
-        .notes.emplace_back("some inputs overflow the int32 accumulator, which wraps as the interpreter's does");
-    all = channel_range(recipe.value(x), 0, 1);
+  if (!r.wide) {
+    WEFT_TRY(x, accumulated(recipe, node, hint, x, left));
   }
+  if (!r.factors.empty()) return rescaled_by_factors(recipe, node, hint, x, r, scale);
+  const auto channels = r.multipliers.size();
+  const fixed::Range all = channel_range(recipe.value(x), 0, 1);
   for (std::size_t c = 0; r.wide && c < channels; ++c) {
     const auto range = channel_range(recipe.value(x), c, channels);
     const int shift = 15 - r.multipliers[c].shift;
@@ -133,15 +199,8 @@ Result<exact::ValueId> rescaled(Recipe& recipe, const nn::Node& node, const std:
                                      "a rescaled sum can leave int32; the model's scales are unusable");
     }
   }
-  if (all.hi - all.lo <= kFewCodes || r.hi - r.lo <= kFewCodes) {
-    exact::Requant requant{x, {}, false};
-    for (std::size_t c = 0; c < channels; ++c) {
-      const auto range = channel_range(recipe.value(x), c, channels);
-      requant.functions.emplace_back(
-          fixed::pieces_of([&](Int code) { return rescale(code, r, c); }, range.lo, range.hi, {}));
-    }
-    return recipe.add(hint, std::move(requant), scale, node.origin);
-  }
+  if (all.hi - all.lo <= kFewCodes || r.hi - r.lo <= kFewCodes)
+    return stepwise(recipe, node, hint, x, r, channels, scale);
   std::vector<Int> factors;
   for (const auto& m : r.multipliers)
     factors.push_back(r.wide ? Int{fixed::tflite::reduced_mantissa(m)} << r.pre_shift

@@ -19,13 +19,14 @@
 namespace weft::layers {
 
 /// Attributes: `scales` (of the data inputs), `scale`, `lo`, `hi` (of the output's codes), `multipliers` and `shifts`
-/// (one per tensor or per output channel), `wide` (int64 accumulators of int16 kernels).
+/// (one per tensor or per output channel) or `factors` in their place, `wide` (int64 accumulators of int16 kernels).
 inline constexpr std::string_view kScales = "scales";
 inline constexpr std::string_view kScale = "scale";
 inline constexpr std::string_view kLo = "lo";
 inline constexpr std::string_view kHi = "hi";
 inline constexpr std::string_view kMultipliers = "multipliers";
 inline constexpr std::string_view kShifts = "shifts";
+inline constexpr std::string_view kFactors = "factors";
 inline constexpr std::string_view kWide = "wide";
 
 /// What an integer layer says of its arithmetic; made once per call from the attributes, which it checks.
@@ -35,11 +36,9 @@ struct IntegerSpec {
   Int lo = 0;
   Int hi = 0;
   std::vector<fixed::tflite::Multiplier> multipliers;
+  std::vector<double> factors;  ///< instead of multipliers
   bool wide = false;
 
-  [[nodiscard]] const fixed::tflite::Multiplier& multiplier(std::size_t channel) const {
-    return multipliers[multipliers.size() == 1 ? 0 : channel];
-  }
   [[nodiscard]] Int clamp(Int code) const { return code < lo ? lo : code > hi ? hi : code; }
 };
 
@@ -65,6 +64,7 @@ struct Rescale {
   int pre_shift = 0;
   Int lo = 0;
   Int hi = 0;
+  std::vector<double> factors{};  ///< instead of multipliers, without a pre_shift
 };
 /// The same on numbers.
 Int rescale(Int x, const Rescale& r, std::size_t channel);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // IntegerConv, IntegerDepthwiseConv, IntegerTransposedConv, IntegerDense: sums of products of codes in int32 or int64
-// accumulators, then one multiplier per tensor or output channel and a clamp. Kernels as Conv, DepthwiseConv and Dense
-// have them; IntegerTransposedConv: kernel [k..., C_in, C_out], `shape` of the output's spatial axes, `before`.
+// accumulators, then one multiplier or factor per tensor or output channel and a clamp. Kernels as Conv, DepthwiseConv
+// and Dense have them; IntegerTransposedConv: kernel [k..., C_in, C_out], `shape` of the output's spatial axes,
+// `before`.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -161,7 +162,7 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
   const auto x = integer_codes(run.input(node, 0), spec.scales[0]);
   const auto size = static_cast<std::size_t>(element_count(run.graph().at(node.inputs[0]).shape));
   const std::int64_t positions = element_count(plan.positions);
-  const Rescale r{spec.multipliers, spec.wide, 0, spec.lo, spec.hi};
+  const Rescale r{spec.multipliers, spec.wide, 0, spec.lo, spec.hi, spec.factors};
   auto& y = run.output(node);
   std::vector<std::int64_t> codes(y.size());
   const bool depthwise = form_of(node) == Form::Depthwise;
@@ -225,19 +226,18 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   }
   product.x = x;
   WEFT_TRY(const auto sum, recipe.add(node.name + "_sum", std::move(product), Scale(), node.origin));
-  // Open: ad01 of MLPerf Tiny differs from the interpreter of LiteRT 1.4 by one in a part of its results.
-  if (form_of(node) == Form::Dense)
-    recipe.weaken(
-        node, Word::FloatOrder,
-        "as the published kernels round; interpreters were seen whose fully connected layers differ by one in the "
-        "last place");
-  const Rescale r{spec.multipliers, spec.wide, 0, spec.lo, spec.hi};
+  if (!spec.factors.empty())
+    recipe.certificate(node.name, node.op)
+        .notes.emplace_back(
+            "as the interpreter's reference kernel of LiteRT 1.3 and later rounds: once, the factor in double; kernels "
+            "with a 31-bit multiplier (TensorFlow Lite Micro, LiteRT 1.2) differ by one in some results");
+  const Rescale r{spec.multipliers, spec.wide, 0, spec.lo, spec.hi, spec.factors};
   WEFT_TRY(const auto y, rescaled(recipe, node, node.name, sum, r, Scale()));
   return set_integer_output(node, recipe, y);
 }
 
 Layer row(std::string_view op, std::string_view summary, std::vector<std::string_view> more) {
-  std::vector<std::string_view> attributes{kScales, kScale, kLo, kHi, kMultipliers, kShifts, kWide};
+  std::vector<std::string_view> attributes{kScales, kScale, kLo, kHi, kMultipliers, kShifts, kFactors, kWide};
   attributes.insert(attributes.end(), more.begin(), more.end());
   return {.op = op,
           .summary = summary,

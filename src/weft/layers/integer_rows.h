@@ -12,6 +12,8 @@ Layer integer_average_pool_layer();
 Layer integer_conv_layer();
 Layer integer_dense_layer();
 Layer integer_depthwise_conv_layer();
+Layer integer_einsum_layer();
+Layer integer_lstm_layer();
 Layer integer_mul_layer();
 Layer integer_rescale_layer();
 Layer integer_softmax_layer();

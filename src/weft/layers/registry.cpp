@@ -68,6 +68,8 @@ const std::vector<Layer>& all_layers() {
                                           integer_conv_layer(),
                                           integer_dense_layer(),
                                           integer_depthwise_conv_layer(),
+                                          integer_einsum_layer(),
+                                          integer_lstm_layer(),
                                           integer_mul_layer(),
                                           integer_rescale_layer(),
                                           integer_softmax_layer(),

@@ -238,8 +238,13 @@ Result<void> read_function(const Call& call) {
 Result<void> read_hard_swish(const Call& call) {
   namespace tfl = fixed::tflite;
   WEFT_TRY(const TensorDef* x, call.input(0));
-  if (!x->quantized())
-    return call.fail(Kind::LayerUnsupported, "HARD_SWISH of floats is not read; quantize the model to integers");
+  if (!x->quantized()) {
+    WEFT_TRY(const auto in, call.data(0));
+    return call.set(call.add({.op = "Activation",
+                              .inputs = {in},
+                              .functions = {{"activation", {"hard_swish", {{"form", std::string("torch")}}}}},
+                              .shape = call.shape_of(in)}));
+  }
   const TensorDef& y = call.output();
   const float hires = (1.0F / 128.0F) * x->scale();
   const auto output = tfl::quantize_multiplier(static_cast<double>(hires / y.scale()));

@@ -57,9 +57,11 @@ Result<std::vector<double>> kernel_scales(const Call& call, const Product& p) {
   return std::vector<double>(scales.begin(), scales.end());
 }
 
-/// Attributes and parameters of an integer product. `float_product`: the interpreter multiplies input and kernel scale
-/// in float32.
-Result<LayerDraft> integer_product(const Call& call, const Product& p, Moved kernel, bool float_product) {
+/// How a kernel of the interpreter brings sums to the result's scale.
+enum class Rescaling { Multiplier, Double };
+
+/// Attributes and parameters of an integer product.
+Result<LayerDraft> integer_product(const Call& call, const Product& p, Moved kernel, Rescaling rescaling) {
   LayerDraft out;
   if (!p.kernel->quantized() || !kernel.reals.empty())
     return call.fail(Kind::LayerUnsupported, fmt::format("the input is {}, the kernel `{}` is {}", to_string(p.x->type),
@@ -67,12 +69,12 @@ Result<LayerDraft> integer_product(const Call& call, const Product& p, Moved ker
   WEFT_TRY(out.attributes, call.integer_attributes({p.x}, call.output(), p.fused));
   WEFT_TRY(const auto scales, kernel_scales(call, p));
   std::vector<double> factors;
-  for (const double s : scales) {
-    double product = static_cast<double>(p.x->scale()) * s;
-    if (float_product && scales.size() == 1) product = p.x->scale() * static_cast<float>(s);
-    factors.push_back(product / static_cast<double>(call.output().scale()));
-  }
-  set_multipliers(out.attributes, factors);
+  for (const double s : scales)
+    factors.push_back(static_cast<double>(p.x->scale()) * s / static_cast<double>(call.output().scale()));
+  if (rescaling == Rescaling::Double)
+    out.attributes["factors"] = factors;
+  else
+    set_multipliers(out.attributes, factors);
   const auto& zeros = p.kernel->zero_points;
   if (std::any_of(zeros.begin(), zeros.end(), [&](auto z) { return z != zeros[0]; }))
     return call.fail(Kind::LayerUnsupported, "the kernel has a zero point per channel");
@@ -110,11 +112,12 @@ Result<LayerDraft> float_product(const Call& call, const Product& p, Moved kerne
   return out;
 }
 
-Result<LayerDraft> product(const Call& call, const Product& p, Moved kernel, const std::string& op, bool float_scales) {
+Result<LayerDraft> product(const Call& call, const Product& p, Moved kernel, const std::string& op,
+                           Rescaling rescaling = Rescaling::Multiplier) {
   if (p.x->type != Type::Float32 && !is_integer(*p.x))
     return call.fail(Kind::LayerUnsupported, fmt::format("an input of type {} is not supported", to_string(p.x->type)));
   if (is_integer(*p.x)) {
-    WEFT_TRY(auto out, integer_product(call, p, std::move(kernel), float_scales));
+    WEFT_TRY(auto out, integer_product(call, p, std::move(kernel), rescaling));
     out.op = "Integer" + op;
     return out;
   }
@@ -177,7 +180,7 @@ Result<void> read_conv(const Call& call) {
     p.output_axis = 0;
     kernel = moved(*numbers, k, {1, 2, 3, 0});
   }
-  WEFT_TRY(auto draft, product(call, p, std::move(kernel), depthwise ? "DepthwiseConv" : "Conv", false));
+  WEFT_TRY(auto draft, product(call, p, std::move(kernel), depthwise ? "DepthwiseConv" : "Conv"));
   const int dilation = depthwise ? 5 : 4;
   draft.attributes["strides"] = Ints{o.integer32(2), o.integer32(1)};
   draft.attributes["dilations"] = Ints{o.integer32(dilation + 1, 1), o.integer32(dilation, 1)};
@@ -204,21 +207,27 @@ Result<void> read_transposed_conv(const Call& call) {
   if (k.size() != 4 || k[3] != x_shape.back() || y_shape.back() != k[0])
     return call.fail(Kind::ShapeMismatch, fmt::format("a kernel of shape {} does not fit an input of shape {}",
                                                       weft::to_string(k), weft::to_string(x_shape)));
-  if (!is_integer(*p.x)) return call.fail(Kind::LayerUnsupported, "a transposed convolution of floats is not read");
   p.outputs = k[0];
   WEFT_TRY(const auto numbers, call.constant(1, "the kernel"));
-  WEFT_TRY(auto draft, product(call, p, moved(*numbers, k, {1, 2, 3, 0}), "TransposedConv", false));
+  const bool integer = is_integer(*p.x);
+  WEFT_TRY(auto draft,
+           product(call, p, moved(*numbers, k, {1, 2, 3, 0}), integer ? "TransposedConv" : "ConvTranspose"));
   const Ints strides{o.integer32(2), o.integer32(1)};
   Ints before;
+  Ints after;
   for (std::size_t d = 0; d < 2; ++d) {
     // The padding of the convolution whose gradient this is.
     const std::int64_t whole =
         padding == "same" ? std::max<std::int64_t>((x_shape[d] - 1) * strides[d] + k[d + 1] - y_shape[d], 0) : 0;
     before.push_back(whole / 2);
+    after.push_back((x_shape[d] - 1) * strides[d] + k[d + 1] - before[d] - y_shape[d]);
   }
   draft.attributes["strides"] = strides;
   draft.attributes["before"] = before;
-  draft.attributes["shape"] = Ints{y_shape[0], y_shape[1]};
+  if (integer)
+    draft.attributes["shape"] = Ints{y_shape[0], y_shape[1]};
+  else
+    draft.attributes["after"] = after;
   WEFT_TRY(const auto x, call.data_as(2, x_shape));
   draft.inputs = {x};
   draft.shape = y_shape;
@@ -238,7 +247,9 @@ Result<void> read_fully_connected(const Call& call) {
     return call.fail(Kind::ShapeMismatch, fmt::format("the kernel has shape {}", weft::to_string(k)));
   p.outputs = k[0];
   WEFT_TRY(const auto numbers, call.constant(1, "the kernel"));
-  WEFT_TRY(auto draft, product(call, p, moved(*numbers, k, {1, 0}), "Dense", true));
+  // Since LiteRT 1.3 the reference kernels multiply sums by the scales in double; earlier ones, and TensorFlow Lite
+  // Micro, by a 31-bit integer.
+  WEFT_TRY(auto draft, product(call, p, moved(*numbers, k, {1, 0}), "Dense", Rescaling::Double));
   const std::int64_t elements = element_count(p.x->shape);
   if (elements % k[1] != 0)
     return call.fail(Kind::ShapeMismatch, fmt::format("{} elements are no rows of {}", elements, k[1]));
@@ -254,6 +265,81 @@ Result<void> read_fully_connected(const Call& call) {
   draft.inputs = {x};
   draft.shape = rows;
   draft.shape.back() = k[0];
+  return call.set(call.add(std::move(draft)));
+}
+
+/// An integer product with a constant matrix [n_in, n_out], by one 31-bit multiplier.
+Result<void> add_constant_product(const Call& call, const TensorDef& x, const TensorDef& matrix, const Shape& in_shape,
+                                  bool transposed) {
+  WEFT_TRY(const auto numbers, call.constant(1, "the second operand"));
+  const Shape flat(matrix.shape.end() - 2, matrix.shape.end());
+  auto kernel = moved(*numbers, flat, transposed ? Ints{1, 0} : Ints{0, 1});
+  for (auto& code : kernel.integers) code -= matrix.zero_point();
+  WEFT_TRY(auto attributes, call.integer_attributes({&x}, call.output()));
+  set_multipliers(attributes,
+                  {static_cast<double>(x.scale() * matrix.scale()) / static_cast<double>(call.output().scale())});
+  attributes["wide"] = x.type == Type::Int16;
+  WEFT_TRY(const auto in, call.data_as(0, in_shape));
+  LayerDraft draft{.op = "IntegerDense", .attributes = std::move(attributes), .inputs = {in}};
+  draft.shape = in_shape;
+  draft.shape.back() = kernel.shape[1];
+  draft.parameters["kernel"] = integer_parameter(kernel.shape, std::move(kernel.integers), matrix.scale());
+  return call.set(call.add(std::move(draft)));
+}
+
+/// Matrix products over leading axes that broadcast.
+Result<void> read_batch_matmul(const Call& call) {
+  WEFT_TRY(const TensorDef* x, call.input(0));
+  WEFT_TRY(const TensorDef* y, call.input(1));
+  const bool adjoint[2] = {call.op.options.flag(0), call.op.options.flag(1)};
+  const TensorDef* def[2] = {x, y};
+  Shape shapes[2];
+  std::string labels[2];
+  std::string leading;
+  for (std::size_t k = 0; k < 2; ++k) {
+    shapes[k] = def[k]->shape;
+    if (shapes[k].size() > 2) shapes[k] = sample_shape(shapes[k]);
+    if (shapes[k].size() < 2 || shapes[k].size() > 12)
+      return call.fail(Kind::ShapeMismatch,
+                       fmt::format("an operand of a matrix product has shape {}", weft::to_string(def[k]->shape)));
+    // Leading axes are aligned at their ends.
+    std::string own;
+    for (std::size_t d = shapes[k].size() - 2; d-- > 0;) own += static_cast<char>('a' + d);
+    if (own.size() > leading.size()) leading = own;
+    const std::string matrix = k == 0 ? "xy" : "yz";
+    labels[k] = own + (adjoint[k] ? std::string{matrix[1], matrix[0]} : matrix);
+  }
+  const bool integer = x->quantized() && y->quantized();
+  if (!integer && (x->type != Type::Float32 || y->type != Type::Float32))
+    return call.fail(Kind::LayerUnsupported,
+                     fmt::format("a product of {} and {} is not read", to_string(x->type), to_string(y->type)));
+  if (call.is_constant(0))
+    return call.fail(Kind::LayerUnsupported, "the first operand of a matrix product is constant");
+  LayerDraft draft;
+  draft.op = integer ? "IntegerEinsum" : "Einsum";
+  draft.shape = sample_shape(call.output().shape);
+  if (call.is_constant(1) && integer) {
+    if (adjoint[0] || element_count(shapes[1]) != shapes[1][shapes[1].size() - 1] * shapes[1][shapes[1].size() - 2])
+      return call.fail(Kind::LayerUnsupported, "a product with several constant matrices, or of a transposed tensor");
+    return add_constant_product(call, *x, *y, shapes[0], adjoint[1]);
+  }
+  WEFT_TRY(const auto first, call.data_as(0, shapes[0]));
+  draft.inputs = {first};
+  if (call.is_constant(1)) {
+    WEFT_TRY(const auto numbers, call.constant(1, "the second operand"));
+    draft.parameters["kernel"].values = FloatTensor(shapes[1], numbers->reals);
+  } else {
+    WEFT_TRY(const auto second, call.data_as(1, shapes[1]));
+    draft.inputs.push_back(second);
+  }
+  if (integer) {
+    WEFT_TRY(draft.attributes, call.integer_attributes({x, y}, call.output()));
+    // The interpreter multiplies the scales in float32.
+    set_multipliers(draft.attributes,
+                    {static_cast<double>(x->scale() * y->scale()) / static_cast<double>(call.output().scale())});
+    draft.attributes["wide"] = x->type == Type::Int16;
+  }
+  draft.attributes["equation"] = labels[0] + "," + labels[1] + "->" + leading + "xz";
   return call.set(call.add(std::move(draft)));
 }
 
@@ -313,11 +399,8 @@ Result<void> read_svdf(const Call& call) {
 }  // namespace
 
 std::vector<Operator> linear_operators() {
-  return {{"CONV_2D", read_conv},
-          {"DEPTHWISE_CONV_2D", read_conv},
-          {"FULLY_CONNECTED", read_fully_connected},
-          {"SVDF", read_svdf},
-          {"TRANSPOSE_CONV", read_transposed_conv}};
+  return {{"BATCH_MATMUL", read_batch_matmul},       {"CONV_2D", read_conv}, {"DEPTHWISE_CONV_2D", read_conv},
+          {"FULLY_CONNECTED", read_fully_connected}, {"SVDF", read_svdf},    {"TRANSPOSE_CONV", read_transposed_conv}};
 }
 
 }  // namespace weft::formats::tflite

@@ -99,9 +99,8 @@ Result<void> read_reduction(const Call& call) {
                                                   : "ReduceMin";
     return call.set(call.add({.op = op, .attributes = std::move(attributes), .inputs = {in}, .shape = shape}));
   }
-  if (x->type == Type::Int16)
-    return call.fail(Kind::LayerUnsupported,
-                     "sums and means of int16 are not read: how the kernel rounds is not known");
+  if (x->type == Type::Int16 && name == "SUM")
+    return call.fail(Kind::LayerUnsupported, "sums of int16 are not read: how the kernel rounds is not known");
   WEFT_TRY(auto integer, call.integer_attributes({x}, y));
   auto m = fixed::tflite::quantize_multiplier(static_cast<double>(x->scale()) / static_cast<double>(y.scale()));
   if (name == "MEAN") {
@@ -114,7 +113,6 @@ Result<void> read_reduction(const Call& call) {
   attributes.merge(integer);
   attributes["multipliers"] = Ints{m.mantissa};
   attributes["shifts"] = Ints{m.shift};
-  attributes["wide"] = x->type == Type::Int16;
   return call.set(call.add({.op = "IntegerSum", .attributes = std::move(attributes), .inputs = {in}, .shape = shape}));
 }
 
