@@ -256,6 +256,9 @@ class Builder {
                                                       {"multiply", "Mul"},    {"average", "Average"},
                                                       {"maximum", "Maximum"}, {"minimum", "Minimum"}};
       node(layer, ops.at(attrs.at("op")), 2);
+    } else if (kind == "Dot") {
+      auto& n = node(layer, "Einsum", 2);
+      n.attributes["equation"] = std::string("a,a->");
     } else if (kind == "Concatenate") {
       auto& n = node(layer, "Concat", 2);
       n.attributes["axis"] = attrs.at("axis").get<std::int64_t>() - (attrs.at("axis").get<std::int64_t>() > 0 ? 1 : 0);
@@ -409,9 +412,11 @@ class Builder {
       function = spec("leaky_relu", {{"alpha", parameter}});
     else if (name == "elu")
       function = spec("elu", {{"alpha", attrs.contains("activ_param") ? parameter : 1.0}});
-    else if (name == "thresholdedrelu")
+    else if (name == "thresholdedrelu") {
+      // The one ReLU of hls4ml that has a threshold.
+      n.origin.op = "ThresholdedReLU";
       function = spec("relu", {{"threshold", parameter}});
-    else if (name == "hardsigmoid")
+    } else if (name == "hardsigmoid")
       function = spec("keras_hard_sigmoid",
                       {{"slope", attrs.at("slope").get<double>()}, {"offset", attrs.at("shift").get<double>()}});
     else if (name == "hardtanh")

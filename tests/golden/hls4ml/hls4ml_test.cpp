@@ -24,9 +24,7 @@ struct Known {
   std::string_view reason;
 };
 constexpr Known kKnown[] = {
-    {"T_acts", "PReLU"},         {"act_parallel*", "PReLU"},
-    {"act_stream_b", "PReLU"},   {"dot1d", "products of two tensors"},
-    {"embedding*", "embedding"}, {"layernorm*", "layer normalization"},
+    {"T_acts", "PyTorch's one slope, where hls4ml reads one per element from behind its array"},
 };
 
 std::string known(const std::string& name) {

@@ -30,6 +30,7 @@ constexpr std::array kRows = {
     Row{"Conv", lower_conv},
     Row{"Dense", lower_dense},
     Row{"DepthwiseConv", lower_conv},
+    Row{"Einsum", lower_dot},
     Row{"Embedding", lower_embedding},
     Row{"GRU", lower_recurrent},
     Row{"GlobalAveragePool", lower_pool},

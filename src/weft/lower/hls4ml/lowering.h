@@ -129,6 +129,7 @@ Result<void> lower_activation(Lowering& l, const nn::Node& node);
 Result<void> lower_concat(Lowering& l, const nn::Node& node);
 Result<void> lower_conv(Lowering& l, const nn::Node& node);
 Result<void> lower_dense(Lowering& l, const nn::Node& node);
+Result<void> lower_dot(Lowering& l, const nn::Node& node);
 Result<void> lower_embedding(Lowering& l, const nn::Node& node);
 Result<void> lower_layer_norm(Lowering& l, const nn::Node& node);
 Result<void> lower_merge(Lowering& l, const nn::Node& node);

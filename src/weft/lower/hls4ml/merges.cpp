@@ -8,6 +8,7 @@
 #include <set>
 
 #include "weft/fixed/quantize.h"
+#include "weft/layers/einsum_plan.h"
 #include "weft/layers/geometry.h"
 #include "weft/lower/hls4ml/lowering.h"
 
@@ -88,6 +89,27 @@ Result<void> lower_merge(Lowering& l, const nn::Node& node) {
   WEFT_TRY(const auto most, larger(l, node, left, right, shape));
   WEFT_TRY(const auto y, l.sum(node, "_smaller", zero, most, true));
   return l.finish(node, y, result);
+}
+
+/// The inner product of two vectors: every product cast to the accumulator, then added.
+Result<void> lower_dot(Lowering& l, const nn::Node& node) {
+  if (node.inputs.size() != 2 || !node.parameters.empty())
+    return l.unlike(node, "of products of tensors, hls4ml 1.3 has the inner product of two vectors");
+  WEFT_TRY(const auto plan, layers::einsum_plan(node, {l.shape(node.inputs[0]), l.shape(node.inputs[1])}, l.ctx));
+  if (element_count(plan.extents(plan.result)) != 1 || plan.operands[0] != plan.operands[1])
+    return l.unlike(node, "of products of tensors, hls4ml 1.3 has the inner product of two vectors");
+  const std::int64_t n = element_count(plan.extents(plan.summed));
+  const Variable a = l.in(node, 0);
+  const Variable b = l.in(node, 1);
+  const FixedType accum = l.type(node, "accum", l.types.model_default());
+  const FixedType result = l.type(node, "result", l.types.model_default());
+  WEFT_TRY(auto y, l.product(node, "_products", a.value, b.value));
+  WEFT_TRY(y, l.cast(node, "_terms", y, accum));
+  WEFT_TRY(y, l.add(node, "_row", exact::Reshape{y}, accum.frac_bits(), Shape{n}));
+  const ProductSum sum{y, n, 1, std::vector<Int>(static_cast<std::size_t>(n), 1), 0, {}, 0, accum, {}};
+  WEFT_TRY(y, accumulate(l, node, sum));
+  WEFT_TRY(y, l.add(node, "_shaped", exact::Reshape{y}, l.frac_bits(y), l.shape(node.outputs[0])));
+  return l.finish(node, y, result, "accumulator " + fixed::to_string(accum));
 }
 
 Result<void> lower_concat(Lowering& l, const nn::Node& node) {
