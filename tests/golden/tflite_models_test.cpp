@@ -114,5 +114,46 @@ TEST(TfliteGolden, LayersOfSeanet) {
   std::printf("%zu of %zu models equal\n", equal, models.size());
 }
 
+/// Models of several layers, against what the interpreter's reference kernels gave for an input of every integer in
+/// turn with steps of 37 (tests/interop/tflite_models.py --codes).
+TEST(TfliteGolden, AnswersOfTheInterpreter) {
+  const fs::path models = fs::path(WEFT_DATA_DIR) / "models";
+  if (!fs::exists(models)) GTEST_SKIP() << "the models are not here: " << models;
+  std::map<std::string, fs::path> by_name;
+  for (const auto* folder : {"tflite_micro", "mlperf_tiny/reference"})
+    for (const auto& entry : fs::directory_iterator(models / folder))
+      if (entry.path().extension() == ".tflite") by_name[entry.path().stem().string()] = entry.path();
+  std::size_t compared = 0;
+  for (const auto& kept : fs::directory_iterator(WEFT_TFLITE_KEPT)) {
+    const std::string name = kept.path().stem().string();
+    SCOPED_TRACE(name);
+    diag::Engine engine;
+    Context ctx{engine};
+    ASSERT_EQ(by_name.count(name), 1U);
+    auto graph = formats::tflite::read_tflite(by_name.at(name), ctx);
+    ASSERT_TRUE(graph && layers::check(*graph, ctx)) << said(engine);
+    const auto lowered = lower::lower(*graph, {}, ctx);
+    ASSERT_TRUE(lowered) << said(engine);
+    EXPECT_EQ(lowered->network, layers::Word::Exact);
+    ASSERT_EQ(lowered->graph.inputs.size(), 1U);
+    const auto& input = lowered->graph.at(lowered->graph.inputs[0].value);
+    const Int least = input.ranges[0].lo;
+    const Int codes = input.ranges[0].hi - least + 1;
+    std::vector<Int> x;
+    for (std::size_t i = 0; i < input.ranges.size(); ++i) x.push_back((static_cast<Int>(i) * 37 + 11) % codes + least);
+    const auto result = emulate::run_plain(lowered->graph, {x});
+    const auto& y = result.values[lowered->graph.outputs[0].value.index];
+    // The zero point of the file's integers, then those.
+    auto expected = read_codes(kept.path(), ctx);
+    ASSERT_EQ(y.size() + 1, expected.size());
+    std::size_t different = 0;
+    for (std::size_t i = 0; i < y.size(); ++i) different += y[i] + expected[0] != expected[i + 1] ? 1 : 0;
+    EXPECT_EQ(different, 0U) << "of " << y.size();
+    ++compared;
+  }
+  std::printf("%zu models equal to the interpreter's kept answers\n", compared);
+  EXPECT_GE(compared, 6U);
+}
+
 }  // namespace
 }  // namespace weft

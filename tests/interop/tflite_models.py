@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random models converted by TensorFlow Lite's converter, and what its interpreter answers (reference kernels).
 
-    python tflite_models.py FOLDER --count N --seed S [--files MODEL.tflite ...]
+    python tflite_models.py FOLDER --count N --seed S [--files MODEL.tflite ... [--codes]]
 
 Writes NAME.tflite and NAME.npz: the inputs as real numbers under their names ("x:NAME") and the outputs ("y:NAME") as
 real numbers scale * (q - zero point). `--files` runs existing models on random inputs instead of making some.
@@ -66,6 +66,21 @@ def golden(model, rng, samples):
     return out
 
 
+def answer_codes(model):
+    """Zero point and integers of the output for inputs of every integer in turn, with steps of 37; as lines of text."""
+    run = interpreter_of(model)
+    run.allocate_tensors()
+    run.reset_all_variables()
+    for detail in run.get_input_details():
+        info = np.iinfo(detail["dtype"])
+        count = int(np.prod(detail["shape"]))
+        codes = (np.arange(count) * 37 + 11) % (info.max - info.min + 1) + info.min
+        run.set_tensor(detail["index"], codes.astype(detail["dtype"]).reshape(detail["shape"]))
+    run.invoke()
+    (detail,) = run.get_output_details()
+    return "".join(f"{int(q)}\n" for q in (detail["quantization"][1], *run.get_tensor(detail["index"]).reshape(-1)))
+
+
 def random_model(rng):
     import keras
 
@@ -88,7 +103,7 @@ def random_model(rng):
             kind = rng.choice(["dense", "dense", "tanh", "sigmoid", "leaky", "add", "mul", "softmax", "concat", "hard_swish"])
         else:
             kind = rng.choice(["conv", "conv", "conv", "depthwise", "depthwise", "max", "average", "add", "mul", "sub", "leaky",
-                               "mean", "pad", "concat", "transposed", "tanh", "sigmoid", "flatten", "upsample", "permute",
+                               "mean", "pad", "concat", "transposed", "products", "tanh", "sigmoid", "flatten", "upsample", "permute",
                                "hard_swish", "maximum", "crop"])
         if kind == "dense":
             x = layers.Dense(int(rng.integers(1, 12)), activation=activation(), use_bias=bool(rng.random() < 0.8))(x)
@@ -127,6 +142,12 @@ def random_model(rng):
             x = layers.Permute((2, 1, 3))(x)
         elif kind in ("tanh", "sigmoid", "softmax", "hard_swish"):
             x = layers.Activation(str(kind))(x)
+        elif kind == "products":
+            # The inner products of all pairs of pixels.
+            if x.shape[1] * x.shape[2] < 40:
+                x = layers.Reshape((x.shape[1] * x.shape[2], x.shape[3]))(x)
+                x = layers.Dot(axes=2)([x, x])
+                x = layers.Reshape((*x.shape[1:], 1))(x)
         elif kind == "leaky":
             x = layers.LeakyReLU(float(rng.uniform(0.01, 0.9)))(x)
         else:  # two branches that meet
@@ -173,11 +194,15 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--files", nargs="*", type=pathlib.Path)
+    parser.add_argument("--codes", action="store_true", help="of --files, write NAME.txt as tests/golden/kept/tflite has it")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.files:
         for path in options.files:
             rng = np.random.default_rng(options.seed)
+            if options.codes:
+                (options.folder / (path.stem + ".txt")).write_text(answer_codes(path.read_bytes()))
+                continue
             try:
                 numbers = golden(path.read_bytes(), rng, options.samples)
             except Exception as error:
