@@ -134,6 +134,8 @@ Result<Values> run_on_constants(const Operator& row, const Call& call) {
     Constant c;
     c.shape = ordered[i].shape;
     c.element = ordered[i].element;
+    // Layers are of float32, which also holds constants of float64.
+    if (c.element == Element::Float32 && data.element == Element::Float64) c.element = Element::Float64;
     WEFT_TRY_VOID(call.spend_elements(c.shape));
     const auto& numbers = tensors[ordered[i].tensor.index];
     if (numbers.size() != static_cast<std::size_t>(element_count(c.shape))) return diag::failure;

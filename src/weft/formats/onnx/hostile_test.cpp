@@ -298,13 +298,6 @@ TEST(Hostile, Graphs) {
               m.node("Relu", {"x"}, {"y"});
             }),
             Kind::ModelMalformed);
-  {
-    TestModel m;
-    base(m);
-    m.floats("c", {1}, {1});
-    m.node("Relu", {"c"}, {"y"});
-    EXPECT_TRUE(read_model(m).graph);  // a constant output
-  }
   EXPECT_EQ(kind([&](TestModel& m) {
               base(m);
               m.node("Relu", {}, {"y"});

@@ -18,8 +18,26 @@ constexpr std::int64_t kMaxArranged = std::int64_t{1} << 24;
 
 const Shape& shape_of(const Value& value) { return value.constant ? value.constant->shape : value.dynamic->shape; }
 
+/// Indices into one sample, where the batch is axis 0 of both shapes and every sample is arranged alike.
+std::optional<std::vector<std::int64_t>> of_one_sample(const Shape& from, const Shape& to,
+                                                       const std::vector<std::int64_t>& indices) {
+  if (from.empty() || to.empty() || from.front() != to.front()) return std::nullopt;
+  const std::int64_t taken = element_count(from) / from.front();
+  const auto given = indices.size() / static_cast<std::size_t>(to.front());
+  std::vector<std::int64_t> out(indices.begin(), indices.begin() + static_cast<std::ptrdiff_t>(given));
+  for (std::size_t e = 0; e < indices.size(); ++e) {
+    const std::int64_t first = out[e % given];
+    const std::int64_t here = first < 0 ? -1 : first + static_cast<std::int64_t>(e / given) * taken;
+    if (first >= taken || indices[e] != here) return std::nullopt;
+  }
+  return out;
+}
+
 /// The input's elements at `indices` (flat in the ONNX shape, -1: `value`) under another shape; constants are folded.
-Result<Values> arranged(const Call& call, const Shape& shape, const std::vector<std::int64_t>& indices, double value) {
+/// `alike`: the operator treats every sample of a batch on axis 0 the same. That shows in the indices only where the
+/// batch is read as more than one sample.
+Result<Values> arranged(const Call& call, const Shape& shape, const std::vector<std::int64_t>& indices, double value,
+                        bool alike = false) {
   if (call.inputs[0].constant) {
     const Constant& c = *call.inputs[0].constant;
     WEFT_TRY_VOID(call.spend_elements(shape));
@@ -35,18 +53,19 @@ Result<Values> arranged(const Call& call, const Shape& shape, const std::vector<
     return Values{std::move(out)};
   }
   WEFT_TRY(Dynamic x, plain(call, 0, false));
-  if (x.batch_axis >= 0 && call.builder.batch != 1)
-    return call.fail(Kind::LayerUnsupported, "elements of several samples are arranged together");
-  // A batch of one sample: its axis of extent one does not change the order of elements.
   Shape sample = shape;
+  std::vector<std::int64_t> picked = indices;
   if (x.batch_axis >= 0) {
-    if (x.batch_axis != 0 || sample.empty() || sample.front() != 1 || !call.builder.whole)
+    const bool shows = alike || call.builder.whole || call.builder.batch != 1;
+    auto one = x.batch_axis == 0 && shows ? of_one_sample(x.shape, shape, indices) : std::nullopt;
+    if (!one)
       return call.fail(Kind::LayerUnsupported,
                        fmt::format("data of shape {} is arranged across its batch", to_string(x.shape)));
+    picked = std::move(*one);
     sample.erase(sample.begin());
   }
   WEFT_TRY(x.tensor,
-           layer(call, "Pick", {x.tensor}, sample, {{"shape", sample}, {"indices", indices}, {"value", value}}, ""));
+           layer(call, "Pick", {x.tensor}, sample, {{"shape", sample}, {"indices", picked}, {"value", value}}, ""));
   x.shape = shape;
   return Values{std::move(x)};
 }
@@ -319,7 +338,7 @@ Result<Values> trilu(Call& call) {
     const std::int64_t offset = e % columns - e / columns % rows;
     flat.push_back((upper != 0 ? offset >= k : offset <= k) ? e : -1);
   }
-  return arranged(call, shape, flat, 0);
+  return arranged(call, shape, flat, 0, shape.size() > 2);
 }
 
 Result<Values> reverse_sequence(Call& call) {

@@ -176,7 +176,8 @@ Result<Values> cast(Call& call) {
   if (!call.has_attribute("to")) return call.fail(Kind::ModelMalformed, "attribute `to` is missing");
   WEFT_TRY(const std::int64_t to, call.get_int("to", 0));
   auto element = to > 0 && to < 1000 ? element_from_number(static_cast<std::int32_t>(to)) : std::nullopt;
-  if (element == Element::Float64) element = Element::Float32;
+  // Data is float32 whatever the file says.
+  if (element == Element::Float64 && call.inputs[0].dynamic) element = Element::Float32;
   if (!element)
     return call.fail(Kind::AttributeUnsupported,
                      fmt::format("a cast to {} is not supported",

@@ -15,9 +15,15 @@ Result<Dynamic> normalizable(Call& call) {
   if (call.inputs[0].constant)
     return call.fail(Kind::LayerUnsupported, fmt::format("{} of a constant is not supported", call.node.op_type));
   WEFT_TRY(Dynamic x, call.dynamic_float(0));
-  if (x.batch_axis != 0)
+  if (x.batch_axis > 0)
     return call.fail(Kind::LayerUnsupported, "the batch is not the first axis of the input; transpose it back");
   return x;
+}
+
+/// Where the file has no batch any axis may be measured.
+Result<void> not_over_batch(const Call& call, const Dynamic& x, std::int64_t axis) {
+  if (axis != x.batch_axis) return {};
+  return call.fail(Kind::LayerUnsupported, "the normalization runs over the batch");
 }
 
 /// `x` in ONNX order with all its axes.
@@ -92,7 +98,7 @@ Result<Values> from_axis(Call& call, const std::string& statistic) {
   WEFT_TRY(const float epsilon, call.get_float("epsilon", 1e-5F));
   WEFT_TRY(Dynamic x, normalizable(call));
   WEFT_TRY(const std::int64_t axis, call.axis(given, x.rank()));
-  if (axis == 0) return call.fail(Kind::LayerUnsupported, "the normalization runs over the batch");
+  WEFT_TRY_VOID(not_over_batch(call, x, axis));
   WEFT_TRY(x, with_axes(call, std::move(x)));
   Draft draft{.axes = {}, .statistic = statistic, .epsilon = static_cast<double>(epsilon)};
   for (std::int64_t d = axis; d < x.rank(); ++d) draft.axes.push_back(x.layer_axis(d));
@@ -132,6 +138,7 @@ Result<nn::Parameter> channel_vector(const Call& call, std::size_t input, const 
 /// Over the spatial axes, and over the channels of a group.
 Result<Values> over_space(Call& call, std::int64_t groups, float epsilon) {
   WEFT_TRY(Dynamic x, normalizable(call));
+  if (x.batch_axis != 0) return call.fail(Kind::LayerUnsupported, "the data has no batch");
   if (x.rank() < 3)
     return call.fail(Kind::ShapeMismatch, fmt::format("data of shape {} has no spatial axis", to_string(x.shape)));
   const std::int64_t channels = x.shape[1];
@@ -175,7 +182,7 @@ Result<Values> lp_normalization(Call& call) {
     return call.fail(Kind::AttributeUnsupported, fmt::format("`p` is {}; 1 and 2 are supported", p));
   WEFT_TRY(Dynamic x, normalizable(call));
   WEFT_TRY(const std::int64_t axis, call.axis(given, x.rank()));
-  if (axis == 0) return call.fail(Kind::LayerUnsupported, "the normalization runs over the batch");
+  WEFT_TRY_VOID(not_over_batch(call, x, axis));
   WEFT_TRY(x, with_axes(call, std::move(x)));
   return add_norm(call, x, {.axes = {x.layer_axis(axis)}, .statistic = p == 1 ? "sum_abs" : "sum_square"});
 }
@@ -189,8 +196,7 @@ Result<Values> mean_variance_normalization(Call& call) {
   Draft draft{.axes = {}, .epsilon = 1e-18};
   for (const auto given : axes) {
     WEFT_TRY(const std::int64_t axis, call.axis(given, x.rank()));
-    if (axis == 0)
-      return call.fail(Kind::LayerUnsupported, "the normalization runs over the batch; list axes without 0");
+    WEFT_TRY_VOID(not_over_batch(call, x, axis));
     draft.axes.push_back(x.layer_axis(axis));
   }
   if (draft.axes.empty()) return call.fail(Kind::ModelMalformed, "no axes are given");

@@ -266,6 +266,60 @@ TEST(Tensors, AttentionOverOneHead) {
   EXPECT_NEAR(y[1], 10 * (1 - w) + 20 * w, 1e-5);
 }
 
+TEST(Tensors, OutputsMayBeConstants) {
+  const Read read = model_of({{1, 2}}, [](TestModel& m) {
+    m.floats("c", {3}, {1, -2, 0.5F});
+    m.node("Relu", {"c"}, {"y"});
+  });
+  EXPECT_EQ(run(read, {{7, 8}}), (Floats{1, 0, 0.5F}));
+  EXPECT_EQ(read.output_shape(), (Shape{3}));
+}
+
+TEST(Tensors, PortsWithoutABatchAreOneSample) {
+  const auto relu = [](TestModel& m) { m.node("Relu", {"x"}, {"y"}); };
+  const Read number = model_of({{}}, relu);
+  EXPECT_EQ(run(number, {{-3}}), (Floats{0}));
+  EXPECT_EQ(run(number, {{3}}), (Floats{3}));
+  EXPECT_EQ(number.output_shape(), Shape{});
+  // No axis that both inputs have in common: none is the batch.
+  const Read two = model_of({{3, 2}, {4, 2}}, relu);
+  EXPECT_EQ(run(two, {{1, -1, 2, -2, 3, -3}, Floats(8)}), (Floats{1, 0, 2, 0, 3, 0}));
+  EXPECT_EQ(two.output_shape(), (Shape{3, 2}));
+}
+
+TEST(Tensors, RoundGoesToTheEvenNeighbour) {
+  const Floats numbers{-2.5F, -1.5F, -0.5F, 0.5F, 1.25F, 1.5F, 2.5F, 3};
+  const Floats wanted{-2, -2, 0, 0, 1, 2, 2, 3};
+  EXPECT_EQ(run(model_of({{-1, 8}}, [](TestModel& m) { m.node("Round", {"x"}, {"y"}); }), {numbers}), wanted);
+  const Read folded = model_of({{-1, 8}}, [&](TestModel& m) {
+    m.floats("c", {8}, numbers);
+    m.node("Round", {"c"}, {"r"});
+    m.node("Add", {"x", "r"}, {"y"});
+  });
+  EXPECT_EQ(run(folded, {Floats(8)}), wanted);
+}
+
+TEST(Tensors, NormalizationsMayRunOverEveryAxisOfASample) {
+  const auto over = [](const std::string& op, const std::vector<std::int64_t>& shape, std::int64_t p) {
+    return model_of({shape}, [&](TestModel& m) {
+      auto node = m.node(op, {"x"}, {"y"});
+      if (op == "LpNormalization") node.attribute("axis", std::int64_t{0}).attribute("p", p);
+    });
+  };
+  // Columns 3 4 and 1 0.
+  EXPECT_EQ(run(over("LpNormalization", {2, 2}, 1), {{3, 1, 1, 0}}), (Floats{0.75F, 1, 0.25F, 0}));
+  EXPECT_EQ(run(over("LpNormalization", {2, 2}, 2), {{4, 1, 3, 0}}), (Floats{0.8F, 1, 0.6F, 0}));
+  // An open batch is none of the axes.
+  EXPECT_TRUE(over("LpNormalization", {-1, 2}, 1).has(Kind::LayerUnsupported));
+}
+
+TEST(Tensors, TrianglesOfEverySampleOfAnOpenBatch) {
+  const Read read =
+      model_of({{-1, 2, 2}}, [](TestModel& m) { m.node("Trilu", {"x"}, {"y"}).attribute("upper", std::int64_t{0}); });
+  EXPECT_EQ(run(read, {{1, 2, 3, 4, 5, 6, 7, 8}}), (Floats{1, 0, 3, 4, 5, 0, 7, 8}));
+  EXPECT_TRUE(model_of({{-1, 2}}, [](TestModel& m) { m.node("Trilu", {"x"}, {"y"}); }).has(Kind::LayerUnsupported));
+}
+
 TEST(Tensors, RefusalsSayWhat) {
   const auto refused = [](Kind kind, const std::vector<Ints>& shapes, const std::function<void(TestModel&)>& build) {
     const Read read = model_of(shapes, build);
