@@ -3,7 +3,7 @@
 
     python3 tests/golden/pitfalls_test.py build/release/bin/weft [--markdown FILE]
 
-Models and answers: examples/fixtures/pitfalls (Keras) and examples/fixtures/pitfalls_torch (PyTorch, as ONNX). A model is right
+Models and answers: examples/fixtures/pitfalls (Keras) and examples/fixtures/pitfalls_torch (PyTorch, as ONNX and as .pt2). A model is right
 when the integers, read as numbers, equal the framework's float32 answer (sums of multiples of 1/16 and 1/8 are exact there), or,
 where a transcendental function takes part, lie within the stated distance of it.
 """
@@ -53,9 +53,9 @@ ROWS = {
     14: ("softmax over the last axis of two", [Case("row14_softmax_last_axis", 2e-3, ["--set", "p.softmax=table"])]),
     15: ("softmax of a wide type", [Case("row15_softmax_wide", 2e-3, ["--input-type", "fixed<32,12>", "--set", "p.softmax=table"])]),
     16: ("gelu, swish, exponential", [Case(f"row16_{f}", 2e-4) for f in ("gelu", "swish", "exponential")]),
-    17: ("PyTorch Conv1d, padding='same', even kernel", [Case("row17_conv1d_same")]),
-    18: ("PyTorch Conv2d, padding='same'", [Case("row18_conv2d_same")]),
-    19: ("PyTorch Conv2d, dilation 2", [Case("row19_conv2d_dilation")]),
+    17: ("PyTorch Conv1d, padding='same', even kernel", [Case("row17_conv1d_same"), Case("row17_conv1d_same.pt2")]),
+    18: ("PyTorch Conv2d, padding='same'", [Case("row18_conv2d_same"), Case("row18_conv2d_same.pt2")]),
+    19: ("PyTorch Conv2d, dilation 2", [Case("row19_conv2d_dilation"), Case("row19_conv2d_dilation.pt2")]),
     20: ("LayerNormalization, any variance", [Case("row20_layernorm", 2e-3), Case("row20_layernorm_times_4", 2e-3)]),
     21: ("batch normalization with negative gamma, then binary", [Case("row21_batchnorm_binary")]),
     22: ("Add of (H, W, C) and (H, W, 1)", [Case("row22_add_broadcast_channel")]),
@@ -80,6 +80,8 @@ def run(weft, *words):
 
 
 def model_file(name):
+    if name.endswith(".pt2"):
+        return TORCH / name, (TORCH / name).with_suffix(".npz")
     for folder, suffix in ((KERAS, ".keras"), (TORCH, ".onnx")):
         if (folder / (name + suffix)).exists():
             return folder / (name + suffix), folder / (name + ".npz")
