@@ -246,6 +246,7 @@ Result<Values> AtenCall::onnx(const std::string& op, Values inputs, const Attrib
                   .attributes = {},
                   .inputs = std::move(inputs)};
   if (!main) call.origin.tensor = call.layer_name;
+  for (std::size_t i = 0; i < outputs; ++i) call.used.push_back(!main || outputs == 1 || uses_output(i));
   for (const auto& [name, value] : attributes) {
     if (std::find(row->attributes.begin(), row->attributes.end(), name) == row->attributes.end())
       return fail(

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "weft/formats/torch/aten.h"
 
@@ -34,6 +35,13 @@ Result<std::pair<Value, Value>> operands(AtenCall& call, const std::string& firs
   }
   WEFT_TRY(a, call.as_float(a));
   WEFT_TRY(b, call.as_float(b));
+  // Data of fewer axes gets the missing ones in front, as broadcasting has it; the batch moves with them.
+  for (const auto& [value, other] : {std::pair{&a, &b}, std::pair{&b, &a}}) {
+    if (!value->dynamic || !other->dynamic || rank_of(*value) >= rank_of(*other)) continue;
+    std::vector<std::int64_t> front(static_cast<std::size_t>(rank_of(*other) - rank_of(*value)));
+    std::iota(front.begin(), front.end(), std::int64_t{0});
+    WEFT_TRY(*value, call.one("Unsqueeze", {*value, int_constant(front)}, {}, false));
+  }
   return std::pair{a, b};
 }
 
@@ -231,43 +239,86 @@ Result<Values> logical_not(AtenCall& call) {
   return Values{std::move(out)};
 }
 
-Result<Values> logical_and(AtenCall& call) {
+template <class F>
+Result<Values> logic(AtenCall& call, F test, const char* op) {
   WEFT_TRY(const Value a, call.tensor("self"));
   WEFT_TRY(const Value b, call.tensor("other"));
-  if (!a.constant || !b.constant || a.constant->floating() || b.constant->floating()) return call.onnx("And", {a, b});
+  if (element_of(a) != Element::Bool || element_of(b) != Element::Bool)
+    return call.fail(Kind::AttributeUnsupported, fmt::format("`{}` of numbers; bools are read", call.target()));
+  if (!a.constant || !b.constant) return call.onnx(op, {a, b});
   const auto to = tensor::broadcast(a.constant->shape, b.constant->shape);
   if (!to.ok) return call.fail(Kind::ShapeMismatch, "the operands do not broadcast");
   WEFT_TRY_VOID(call.layers(a).spend_elements(to.shape));
   Constant out = onnx::broadcast_to(*a.constant, to.shape);
   const Constant other = onnx::broadcast_to(*b.constant, to.shape);
-  out.element = Element::Bool;
-  for (std::size_t i = 0; i < out.ints.size(); ++i) out.ints[i] = out.ints[i] != 0 && other.ints[i] != 0 ? 1 : 0;
+  for (std::size_t i = 0; i < out.ints.size(); ++i) out.ints[i] = test(out.ints[i] != 0, other.ints[i] != 0) ? 1 : 0;
   return Values{std::move(out)};
 }
+Result<Values> logical_and(AtenCall& c) {
+  return logic(c, [](bool a, bool b) { return a && b; }, "And");
+}
+Result<Values> logical_or(AtenCall& c) {
+  return logic(c, [](bool a, bool b) { return a || b; }, "Or");
+}
+Result<Values> logical_xor(AtenCall& c) {
+  return logic(c, [](bool a, bool b) { return a != b; }, "Xor");
+}
+Result<Values> bitwise_not(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  if (element_of(x) != Element::Bool)
+    return call.fail(Kind::AttributeUnsupported, "the bits of integers; bools are read");
+  return logical_not(call);
+}
 
-/// Whether any element along an axis is set, of constants.
-Result<Values> any(AtenCall& call) {
-  WEFT_TRY(const ConstantPtr x, call.constant("self"));
+/// Whether any element along an axis is set, or all of them.
+Result<Values> some_along(AtenCall& call, bool all) {
+  WEFT_TRY(const Value x, call.tensor("self"));
   WEFT_TRY(const std::int64_t given, call.integer("dim"));
   WEFT_TRY(const bool keep, call.flag("keepdim", false));
-  const auto rank = static_cast<std::int64_t>(x->shape.size());
-  WEFT_TRY(const std::int64_t axis, call.axis(given, rank));
-  if (x->floating()) return call.fail(Kind::AttributeUnsupported, "`any` of float numbers");
+  WEFT_TRY(const std::int64_t axis, call.axis(given, rank_of(x)));
+  if (element_of(x) != Element::Bool)
+    return call.fail(Kind::AttributeUnsupported, fmt::format("`{}` of numbers; bools are read", call.target()));
+  if (x.dynamic) {
+    WEFT_TRY(const Value numbers, call.as_float(x));
+    WEFT_TRY(Values found,
+             call.onnx(all ? "ReduceMin" : "ReduceMax", {numbers, int_constant({axis})}, {{"keepdims", keep ? 1 : 0}}));
+    found.front().dynamic->element = Element::Bool;
+    return found;
+  }
   Constant out;
   out.element = Element::Bool;
-  out.shape = x->shape;
+  out.shape = x.constant->shape;
   out.shape[static_cast<std::size_t>(axis)] = 1;
-  out.ints.assign(static_cast<std::size_t>(element_count(out.shape)), 0);
-  const auto at = onnx::broadcast_indices(out.shape, x->shape);
+  out.ints.assign(static_cast<std::size_t>(element_count(out.shape)), all ? 1 : 0);
+  const auto at = onnx::broadcast_indices(out.shape, x.constant->shape);
   for (std::size_t i = 0; i < at.size(); ++i) {
-    if (x->ints[i] != 0) out.ints[at[i]] = 1;
+    if ((x.constant->ints[i] != 0) != all) out.ints[at[i]] = all ? 0 : 1;
   }
   if (!keep) out.shape.erase(out.shape.begin() + axis);
   return Values{std::move(out)};
 }
+Result<Values> any(AtenCall& call) { return some_along(call, false); }
+Result<Values> all(AtenCall& call) { return some_along(call, true); }
+
+/// `value` where the mask is set.
+Result<Values> masked_fill(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const Value mask, call.tensor("mask"));
+  WEFT_TRY(const Value value, call.tensor("value"));
+  return call.onnx("Where", {mask, value, x});
+}
 
 Result<Values> eq(AtenCall& c) {
   return compare(c, [](float a, float b) { return a == b; }, "Equal");
+}
+Result<Values> ne(AtenCall& call) {
+  WEFT_TRY(const Value a, call.tensor("self"));
+  WEFT_TRY(const Value b, call.tensor("other"));
+  if (a.constant && b.constant) {
+    return compare(call, [](float x, float y) { return x != y; }, "Equal");
+  }
+  WEFT_TRY(const Value same, call.one("Equal", {a, b}, {}, false));
+  return call.onnx("Not", {same});
 }
 Result<Values> ge(AtenCall& c) {
   return compare(c, [](float a, float b) { return a >= b; }, "GreaterOrEqual");
@@ -288,24 +339,37 @@ AtenRows arithmetic_rows() {
   return {{"aten.add", add},
           {"aten.addcdiv", addcdiv},
           {"aten.addcmul", addcmul},
-          {"aten.any.dim", any, "constants"},
+          {"aten.all.dim", all, "bools"},
+          {"aten.__and__", logical_and, "bools"},
+          {"aten.__or__", logical_or, "bools"},
+          {"aten.__xor__", logical_xor, "bools"},
+          {"aten.any.dim", any, "bools"},
+          {"aten.bitwise_and", logical_and, "bools"},
+          {"aten.bitwise_not", bitwise_not, "bools"},
+          {"aten.bitwise_or", logical_or, "bools"},
+          {"aten.bitwise_xor", logical_xor, "bools"},
           {"aten.clamp", clamp},
           {"aten.clamp_max", clamp},
           {"aten.clamp_min", clamp},
+          {"aten.clip", clamp},
           {"aten.div", div, "true division"},
-          {"aten.eq", eq, "constants"},
-          {"aten.ge", ge, "constants"},
-          {"aten.gt", gt, "constants"},
-          {"aten.le", le, "constants"},
-          {"aten.logical_and", logical_and, "constants"},
-          {"aten.logical_not", logical_not, "constants"},
+          {"aten.eq", eq},
+          {"aten.ge", ge},
+          {"aten.gt", gt},
+          {"aten.le", le},
           {"aten.lerp", lerp},
-          {"aten.lt", lt, "constants"},
+          {"aten.logical_and", logical_and, "bools"},
+          {"aten.logical_not", logical_not, "bools"},
+          {"aten.logical_or", logical_or, "bools"},
+          {"aten.logical_xor", logical_xor, "bools"},
+          {"aten.lt", lt},
+          {"aten.masked_fill", masked_fill},
           {"aten.max.other", maximum},
           {"aten.maximum", maximum},
           {"aten.min.other", minimum},
           {"aten.minimum", minimum},
           {"aten.mul", mul},
+          {"aten.ne", ne},
           {"aten.pow", pow},
           {"aten.rsub", rsub},
           {"aten.square", square},

@@ -33,7 +33,15 @@ Result<Values> unary_any(AtenCall& call) {
 // Names have to outlive the instances of `unary`.
 namespace op {
 constexpr const char* kAbs = "Abs";
+constexpr const char* kAcos = "Acos";
+constexpr const char* kAcosh = "Acosh";
+constexpr const char* kAsin = "Asin";
+constexpr const char* kAsinh = "Asinh";
+constexpr const char* kAtan = "Atan";
+constexpr const char* kAtanh = "Atanh";
 constexpr const char* kCeil = "Ceil";
+constexpr const char* kCos = "Cos";
+constexpr const char* kCosh = "Cosh";
 constexpr const char* kErf = "Erf";
 constexpr const char* kExp = "Exp";
 constexpr const char* kFloor = "Floor";
@@ -46,9 +54,12 @@ constexpr const char* kRelu = "Relu";
 constexpr const char* kRound = "Round";
 constexpr const char* kSigmoid = "Sigmoid";
 constexpr const char* kSign = "Sign";
+constexpr const char* kSin = "Sin";
+constexpr const char* kSinh = "Sinh";
 constexpr const char* kSoftsign = "Softsign";
 constexpr const char* kSqrt = "Sqrt";
 constexpr const char* kSwish = "Swish";
+constexpr const char* kTan = "Tan";
 constexpr const char* kTanh = "Tanh";
 }  // namespace op
 
@@ -123,20 +134,21 @@ Result<Values> hardswish(AtenCall& call) {
   return call.onnx("Mul", {x, gate});
 }
 
-/// Beyond the threshold PyTorch gives x itself, which differs from log(1 + exp(x)) by less than float32 shows at 20.
+/// x itself where x times beta is above the threshold. From 17 on, log(1 + exp(x)) is the same number in float32.
 Result<Values> softplus(AtenCall& call) {
-  WEFT_TRY(Value x, data(call));
+  WEFT_TRY(const Value x, data(call));
   WEFT_TRY(const double beta, call.real("beta", 1.0));
   WEFT_TRY(const double threshold, call.real("threshold", 20.0));
-  if (threshold < 17.0)
-    return call.fail(Kind::AttributeUnsupported,
-                     fmt::format("`threshold` is {}; from 17 on it does not change float32 results", threshold));
   if (!(beta > 0)) return call.fail(Kind::AttributeUnsupported, fmt::format("`beta` is {}", beta));
-  if (beta == 1.0) return call.onnx("Softplus", {x});
+  const bool cut = threshold < 17.0;
+  if (beta == 1.0 && !cut) return call.onnx("Softplus", {x});
   const float b = static_cast<float>(beta);
-  WEFT_TRY(x, call.one("Mul", {x, number(b)}, {}, false));
-  WEFT_TRY(x, call.one("Softplus", {x}, {}, false));
-  return call.onnx("Div", {x, number(b)});
+  WEFT_TRY(const Value scaled, call.one("Mul", {x, number(b)}, {}, false));
+  WEFT_TRY(Value out, call.one("Softplus", {scaled}, {}, false));
+  WEFT_TRY(out, call.one("Div", {out, number(b)}, {}, !cut));
+  if (!cut) return Values{std::move(out)};
+  WEFT_TRY(const Value above, call.one("Greater", {scaled, number(static_cast<float>(threshold))}, {}, false));
+  return call.onnx("Where", {above, x, out});
 }
 
 Result<Values> log_sigmoid(AtenCall& call) {
@@ -150,9 +162,40 @@ Result<Values> threshold(AtenCall& call) {
   WEFT_TRY(const Value x, data(call));
   WEFT_TRY(const double bound, call.real("threshold"));
   WEFT_TRY(const double value, call.real("value"));
-  if (value != 0.0)
-    return call.fail(Kind::AttributeUnsupported, fmt::format("`value` is {}; 0 below the threshold is read", value));
-  return call.onnx("ThresholdedRelu", {x}, {{"alpha", static_cast<float>(bound)}});
+  if (value == 0.0) return call.onnx("ThresholdedRelu", {x}, {{"alpha", static_cast<float>(bound)}});
+  WEFT_TRY(const Value above, call.one("Greater", {x, number(static_cast<float>(bound))}, {}, false));
+  return call.onnx("Where", {above, x, number(static_cast<float>(value))});
+}
+
+/// In evaluation the slope is the middle of its range.
+Result<Values> rrelu(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const double lower, call.real("lower", 1.0 / 8.0));
+  WEFT_TRY(const double upper, call.real("upper", 1.0 / 3.0));
+  WEFT_TRY(const bool training, call.flag("training", false));
+  if (training)
+    return call.fail(Kind::AttributeUnsupported,
+                     "the slope is random, as in training; call `.eval()` before the export");
+  return call.onnx("LeakyRelu", {x}, {{"alpha", static_cast<float>((lower + upper) / 2.0)}});
+}
+
+/// Toward zero: floor of what is positive, ceil of what is negative.
+Result<Value> truncated(const AtenCall& call, const Value& x, bool main) {
+  WEFT_TRY(const Value positive, call.one("Relu", {x}, {}, false));
+  WEFT_TRY(const Value negative, call.one("Clip", {x, Value(), number(0.0F)}, {}, false));
+  WEFT_TRY(const Value low, call.one("Floor", {positive}, {}, false));
+  WEFT_TRY(const Value high, call.one("Ceil", {negative}, {}, false));
+  return call.one("Add", {low, high}, {}, main);
+}
+Result<Values> trunc(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(Value out, truncated(call, x, true));
+  return Values{std::move(out)};
+}
+Result<Values> frac(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const Value whole, truncated(call, x, false));
+  return call.onnx("Sub", {x, whole});
 }
 
 Result<Values> shrink(AtenCall& call, bool soft) {
@@ -208,12 +251,22 @@ Result<Values> round(AtenCall& call) {
 
 AtenRows function_rows() {
   return {{"aten.abs", unary_any<op::kAbs>},
+          {"aten.acos", unary<op::kAcos>},
+          {"aten.acosh", unary<op::kAcosh>},
+          {"aten.asin", unary<op::kAsin>},
+          {"aten.asinh", unary<op::kAsinh>},
+          {"aten.atan", unary<op::kAtan>},
+          {"aten.atanh", unary<op::kAtanh>},
           {"aten.ceil", unary<op::kCeil>},
           {"aten.celu", celu},
+          {"aten.cos", unary<op::kCos>},
+          {"aten.cosh", unary<op::kCosh>},
           {"aten.elu", elu},
           {"aten.erf", unary<op::kErf>},
           {"aten.exp", unary<op::kExp>},
+          {"aten.fix", trunc},
           {"aten.floor", unary<op::kFloor>},
+          {"aten.frac", frac},
           {"aten.gelu", gelu},
           {"aten.glu", glu},
           {"aten.hardshrink", hardshrink},
@@ -231,18 +284,23 @@ AtenRows function_rows() {
           {"aten.relu", unary<op::kRelu>},
           {"aten.relu6", relu6},
           {"aten.round", round, "to integers"},
+          {"aten.rrelu", rrelu, "in evaluation"},
           {"aten.rsqrt", rsqrt},
           {"aten.selu", selu},
           {"aten.sigmoid", unary<op::kSigmoid>},
           {"aten.sign", unary<op::kSign>},
           {"aten.silu", unary<op::kSwish>},
-          {"aten.softplus", softplus, "threshold from 17 on"},
+          {"aten.sin", unary<op::kSin>},
+          {"aten.sinh", unary<op::kSinh>},
+          {"aten.softplus", softplus},
           {"aten.softshrink", softshrink},
           {"aten.softsign", unary<op::kSoftsign>},
           {"aten.sqrt", unary<op::kSqrt>},
+          {"aten.tan", unary<op::kTan>},
           {"aten.tanh", unary<op::kTanh>},
           {"aten.tanhshrink", tanhshrink},
-          {"aten.threshold", threshold, "0 below the threshold"}};
+          {"aten.threshold", threshold},
+          {"aten.trunc", trunc}};
 }
 
 }  // namespace weft::formats::torch

@@ -22,7 +22,7 @@ Result<Value> swapped(const AtenCall& call, const Value& x) {
 
 /// A matrix, or the one that a stack of equal matrices repeats; nullptr for anything else.
 ConstantPtr single_matrix(const Value& value) {
-  if (!value.constant || value.constant->shape.size() < 2) return nullptr;
+  if (!value.constant || !value.constant->floating() || value.constant->shape.size() < 2) return nullptr;
   const Constant& c = *value.constant;
   if (c.shape.size() == 2) return value.constant;
   const Shape shape(c.shape.end() - 2, c.shape.end());
@@ -37,10 +37,11 @@ ConstantPtr single_matrix(const Value& value) {
 }
 
 Result<Value> matrix_product(const AtenCall& call, const Value& a, const Value& b) {
-  const ConstantPtr matrix = onnx::is_floating(element_of(b)) ? single_matrix(b) : nullptr;
+  const ConstantPtr matrix = single_matrix(b);
   if (a.dynamic && matrix && a.dynamic->batch_axis + 1 < rank_of(a))
     return dense(call, a, Value(onnx::transpose(*matrix, {1, 0})), Value());
-  return call.one("MatMul", {a, b});
+  const ConstantPtr left = b.dynamic ? single_matrix(a) : nullptr;
+  return call.one("MatMul", {left ? Value(*left) : a, b});
 }
 
 Result<Values> linear(AtenCall& call) {
@@ -95,6 +96,22 @@ Result<Values> einsum(AtenCall& call) {
   WEFT_TRY(const Values operands, call.tensors("tensors"));
   call.ignore({"path"});
   return call.onnx("Einsum", operands, {{"equation", equation}});
+}
+
+/// y_o = x1 W_o x2 + b_o.
+Result<Values> bilinear(AtenCall& call) {
+  WEFT_TRY(const Value a, call.tensor("input1"));
+  WEFT_TRY(const Value b, call.tensor("input2"));
+  WEFT_TRY(const Value weight, call.tensor("weight"));
+  WEFT_TRY(const Value bias, call.optional_tensor("bias"));
+  if (rank_of(a) != 2 || rank_of(b) != 2)
+    return call.fail(Kind::ShapeMismatch,
+                     fmt::format("operands of shapes {} and {}; each is read with a batch and one axis",
+                                 to_string(shape_of(a)), to_string(shape_of(b))));
+  WEFT_TRY(const Value rows, call.one("Einsum", {a, weight}, {{"equation", "bi,oij->boj"}}, false));
+  WEFT_TRY(Value out, call.one("Einsum", {rows, b}, {{"equation", "boj,bj->bo"}}, !bias.present()));
+  if (!bias.present()) return Values{std::move(out)};
+  return call.onnx("Add", {out, bias});
 }
 
 /// A convolution's numbers, one per spatial axis.
@@ -264,6 +281,7 @@ AtenRows linear_rows() {
   return {{"aten._scaled_dot_product_flash_attention_for_cpu", attention},
           {"aten.addmm", addmm},
           {"aten.baddbmm", baddbmm},
+          {"aten.bilinear", bilinear},
           {"aten.bmm", matmul},
           {"aten.conv1d", conv<1>},
           {"aten.conv2d", conv<2>},

@@ -198,6 +198,13 @@ Result<Values> expand(AtenCall& call) {
   return call.onnx("Expand", {x, int_constant(size)});
 }
 
+Result<Values> expand_as(AtenCall& call) {
+  WEFT_TRY(const Value x, first(call));
+  WEFT_TRY(const Value other, call.tensor("other"));
+  if (shape_of(other) == shape_of(x)) return Values{x};
+  return call.onnx("Expand", {x, int_constant(shape_of(other))});
+}
+
 Result<Values> repeat(AtenCall& call) {
   WEFT_TRY(Value x, first(call));
   WEFT_TRY(const auto repeats, call.integers(call.has("repeats") ? "repeats" : "dims"));
@@ -336,6 +343,7 @@ AtenRows movement_rows() {
           {"aten.detach_", same},
           {"aten.dropout", dropout},
           {"aten.expand", expand},
+          {"aten.expand_as", expand_as},
           {"aten.feature_dropout", dropout},
           {"aten.flatten", flatten},
           {"aten.full", full, "constants"},

@@ -179,7 +179,7 @@ struct Scaling {
 Result<Values> resize(AtenCall& call, std::size_t axes, const Scaling& how) {
   WEFT_TRY(const Value x, call.tensor(call.has("self") ? "self" : "input"));
   WEFT_TRY_VOID(require_axes(call, x, axes));
-  WEFT_TRY(const auto sizes, call.integers("output_size"));
+  WEFT_TRY(auto sizes, call.integers("output_size"));
   WEFT_TRY(auto factors, call.reals("scale_factors"));
   WEFT_TRY(const bool corners, call.flag("align_corners", false));
   const char* const names[] = {"scales_d", "scales_h", "scales_w"};
@@ -189,6 +189,15 @@ Result<Values> resize(AtenCall& call, std::size_t axes, const Scaling& how) {
       WEFT_TRY(const double factor, call.real(name));
       factors.push_back(factor);
     }
+  }
+  // Where corners meet corners, PyTorch counts whole elements of the result and ONNX the extent times the factor.
+  if (corners && sizes.empty() && factors.size() == axes) {
+    for (std::size_t d = 0; d < axes; ++d) {
+      const double extent = std::floor(static_cast<double>(shape_of(x)[2 + d]) * factors[d]);
+      if (!(extent >= 1.0 && extent < 0x1p31)) return call.fail(Kind::ShapeMismatch, "the factors leave nothing");
+      sizes.push_back(static_cast<std::int64_t>(extent));
+    }
+    factors.clear();
   }
   std::vector<float> scales(2, 1.0F);
   scales.insert(scales.end(), factors.begin(), factors.end());
@@ -271,6 +280,7 @@ AtenRows pool_rows() {
           {"aten._adaptive_avg_pool3d", adaptive<3, false>},
           {"aten._upsample_nearest_exact1d", nearest_exact<1>},
           {"aten._upsample_nearest_exact2d", nearest_exact<2>},
+          {"aten._upsample_nearest_exact3d", nearest_exact<3>},
           {"aten.adaptive_avg_pool1d", adaptive<1, false>},
           {"aten.adaptive_avg_pool2d", adaptive<2, false>},
           {"aten.adaptive_avg_pool3d", adaptive<3, false>},
@@ -295,7 +305,8 @@ AtenRows pool_rows() {
           {"aten.upsample_linear1d", bilinear<1>},
           {"aten.upsample_nearest1d", nearest<1>},
           {"aten.upsample_nearest2d", nearest<2>},
-          {"aten.upsample_nearest3d", nearest<3>}};
+          {"aten.upsample_nearest3d", nearest<3>},
+          {"aten.upsample_trilinear3d", bilinear<3>}};
 }
 
 }  // namespace weft::formats::torch

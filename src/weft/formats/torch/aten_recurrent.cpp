@@ -143,7 +143,7 @@ Result<Values> run(AtenCall& call, const Cell& cell, Values states) {
   if (o.batch_first && call.uses_output(0)) {
     WEFT_TRY(x, call.one("Transpose", {x}, {{"perm", std::vector<std::int64_t>{1, 0, 2}}}, false));
   }
-  out.push_back(std::move(x));
+  out.push_back(call.uses_output(0) ? std::move(x) : Value());
   for (const Values* list : {&last_h, &last_c}) {
     if (list->empty()) continue;
     if (!call.uses_output(out.size())) {

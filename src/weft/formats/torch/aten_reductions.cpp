@@ -54,6 +54,20 @@ Result<Values> sum(AtenCall& call) { return reduce(call, "ReduceSum"); }
 Result<Values> amax(AtenCall& call) { return reduce(call, "ReduceMax"); }
 Result<Values> amin(AtenCall& call) { return reduce(call, "ReduceMin"); }
 
+/// Of one axis, unlike the sums.
+Result<Values> prod(AtenCall& call) { return reduce(call, "ReduceProd"); }
+
+Result<Values> logsumexp(AtenCall& call) { return reduce(call, "ReduceLogSumExp"); }
+
+/// The norms of order 1 and 2.
+Result<Values> norm(AtenCall& call) {
+  const char* name = call.has("ord") ? "ord" : "p";
+  WEFT_TRY(const double order, call.real(name, 2.0));
+  if (order == 1.0) return reduce(call, "ReduceL1");
+  if (order == 2.0) return reduce(call, "ReduceL2");
+  return call.fail(Kind::AttributeUnsupported, fmt::format("a norm of the order {}; 1 and 2 are read", order));
+}
+
 /// Values and positions along one axis.
 Result<Values> extreme(AtenCall& call, const std::string& op, const std::string& position) {
   WEFT_TRY(const Value x, call.tensor("self"));
@@ -70,6 +84,20 @@ Result<Values> extreme(AtenCall& call, const std::string& op, const std::string&
 }
 Result<Values> max_dim(AtenCall& call) { return extreme(call, "ReduceMax", "ArgMax"); }
 Result<Values> min_dim(AtenCall& call) { return extreme(call, "ReduceMin", "ArgMin"); }
+
+/// Smallest and largest along one axis.
+Result<Values> aminmax(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  if (!call.has("dim"))
+    return call.fail(Kind::LayerUnsupported, "without `dim` the whole batch is searched; give `dim`");
+  WEFT_TRY(const Axes axes, read_axes(call, x));
+  Values out(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (!call.uses_output(i)) continue;
+    WEFT_TRY(out[i], reduce_axes(call, i == 0 ? "ReduceMin" : "ReduceMax", x, axes, !call.uses_output(1 - i)));
+  }
+  return out;
+}
 
 Result<Values> position(AtenCall& call, const std::string& op) {
   WEFT_TRY(const Value x, call.tensor("self"));
@@ -89,6 +117,44 @@ Result<Values> topk(AtenCall& call) {
   WEFT_TRY(const bool sorted, call.flag("sorted", true));
   if (!sorted) call.ctx.report(Kind::Info, call.origin, "`sorted` is off; the order is by size all the same");
   return call.onnx("TopK", {x, int_constant({k})}, {{"axis", axis}, {"largest", largest ? 1 : 0}}, true, 2);
+}
+
+/// All elements along one axis by size, those that are equal in their order.
+Result<Values> sort(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const std::int64_t given, call.integer("dim", -1));
+  WEFT_TRY(const std::int64_t axis, call.axis(given, rank_of(x)));
+  WEFT_TRY(const bool descending, call.flag("descending", false));
+  call.ignore({"stable"});
+  return call.onnx("TopK", {x, int_constant({shape_of(x)[static_cast<std::size_t>(axis)]})},
+                   {{"axis", axis}, {"largest", descending ? 1 : 0}}, true, 2);
+}
+
+/// The k-th smallest along one axis.
+Result<Values> kth(AtenCall& call, const Value& x, std::int64_t axis, std::int64_t k) {
+  WEFT_TRY(const bool keep, call.flag("keepdim", false));
+  if (call.uses_output(1))
+    return call.fail(Kind::LayerUnsupported, "the position of the element is used; its value alone is read");
+  if (k < 1 || k > shape_of(x)[static_cast<std::size_t>(axis)])
+    return call.fail(Kind::ShapeMismatch, fmt::format("element {} of {}", k, to_string(shape_of(x))));
+  WEFT_TRY(const Values sorted, call.onnx("TopK", {x, int_constant({k})}, {{"axis", axis}, {"largest", 0}}, false));
+  Constant last = int_constant({k - 1});
+  if (!keep) last.shape.clear();
+  return call.onnx("Gather", {sorted.front(), std::move(last)}, {{"axis", axis}});
+}
+Result<Values> median(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const std::int64_t given, call.integer("dim"));
+  WEFT_TRY(const std::int64_t axis, call.axis(given, rank_of(x)));
+  // The lower one of two.
+  return kth(call, x, axis, (shape_of(x)[static_cast<std::size_t>(axis)] + 1) / 2);
+}
+Result<Values> kthvalue(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const std::int64_t k, call.integer("k"));
+  WEFT_TRY(const std::int64_t given, call.integer("dim", -1));
+  WEFT_TRY(const std::int64_t axis, call.axis(given, rank_of(x)));
+  return kth(call, x, axis, k);
 }
 
 /// mean((x - mean(x))^2) n / (n - correction).
@@ -127,9 +193,25 @@ Result<Values> std_deviation(AtenCall& call) {
 }  // namespace
 
 AtenRows reduction_rows() {
-  return {{"aten.amax", amax},       {"aten.amin", amin}, {"aten.argmax", argmax},   {"aten.argmin", argmin},
-          {"aten.max.dim", max_dim}, {"aten.mean", mean}, {"aten.min.dim", min_dim}, {"aten.std", std_deviation},
-          {"aten.sum", sum},         {"aten.topk", topk}, {"aten.var", var}};
+  return {{"aten.amax", amax},
+          {"aten.amin", amin},
+          {"aten.aminmax", aminmax},
+          {"aten.argmax", argmax},
+          {"aten.argmin", argmin},
+          {"aten.kthvalue", kthvalue, "values"},
+          {"aten.linalg_vector_norm", norm, "order 1 or 2"},
+          {"aten.logsumexp", logsumexp},
+          {"aten.max.dim", max_dim},
+          {"aten.mean", mean},
+          {"aten.median.dim", median, "values"},
+          {"aten.min.dim", min_dim},
+          {"aten.norm.ScalarOpt_dim", norm, "order 1 or 2"},
+          {"aten.prod.dim_int", prod},
+          {"aten.sort", sort},
+          {"aten.std", std_deviation},
+          {"aten.sum", sum},
+          {"aten.topk", topk},
+          {"aten.var", var}};
 }
 
 }  // namespace weft::formats::torch

@@ -208,23 +208,131 @@ Result<Values> roll(AtenCall& call) {
   return Values{x};
 }
 
+/// Every element along an axis several times in a row.
+Result<Values> repeat_interleave(AtenCall& call) {
+  if (!call.has("dim")) return call.fail(Kind::LayerUnsupported, "the whole batch is flattened; give `dim`");
+  WEFT_TRY(const Along a, along(call));
+  WEFT_TRY(const std::int64_t repeats, call.integer("repeats"));
+  call.ignore({"output_size"});
+  if (repeats < 1 || repeats > kMaxParts || a.extent > kEnd / kMaxParts)
+    return call.fail(Kind::ShapeMismatch, fmt::format("{} repeats", repeats));
+  WEFT_TRY_VOID(call.layers(a.x).spend_elements({a.extent, repeats}));
+  std::vector<std::int64_t> order;
+  for (std::int64_t i = 0; i < a.extent * repeats; ++i) order.push_back(i / repeats);
+  return call.onnx("Gather", {a.x, int_constant(order)}, {{"axis", a.axis}});
+}
+
+Result<Values> cumsum(AtenCall& call) {
+  WEFT_TRY(const Along a, along(call));
+  call.ignore({"dtype"});
+  Constant axis;
+  axis.element = Element::Int64;
+  axis.ints = {a.axis};
+  return call.onnx("CumSum", {a.x, std::move(axis)});
+}
+
+/// A triangle of the last two axes; zero elsewhere.
+Result<Values> triangle(AtenCall& call, bool upper) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const std::int64_t diagonal, call.integer("diagonal", 0));
+  Constant k;
+  k.element = Element::Int64;
+  k.ints = {diagonal};
+  return call.onnx("Trilu", {x, std::move(k)}, {{"upper", upper ? 1 : 0}});
+}
+Result<Values> tril(AtenCall& call) { return triangle(call, false); }
+Result<Values> triu(AtenCall& call) { return triangle(call, true); }
+
+/// Quarter turns in the plane of two axes, from the first toward the second.
+Result<Values> rot90(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const std::int64_t turns, call.integer("k", 1));
+  WEFT_TRY(auto plane, call.integers("dims"));
+  if (plane.empty()) plane = {0, 1};
+  if (plane.size() != 2) return call.fail(Kind::ShapeMismatch, fmt::format("a plane of {} axes", plane.size()));
+  for (auto& axis : plane) {
+    WEFT_TRY(axis, call.axis(axis, rank_of(x)));
+  }
+  const std::int64_t quarter = (turns % 4 + 4) % 4;
+  if (quarter == 0) return Values{x};
+  const auto flipped = [&](std::vector<std::int64_t> axes, bool main) {
+    const auto all = [&](std::int64_t value) { return int_constant(std::vector<std::int64_t>(axes.size(), value)); };
+    return call.one("Slice", {x, all(-1), all(-kEnd), int_constant(axes), all(-1)}, {}, main);
+  };
+  if (quarter == 2) {
+    WEFT_TRY(Value out, flipped(plane, true));
+    return Values{std::move(out)};
+  }
+  WEFT_TRY(const Value turned, flipped({quarter == 1 ? plane[1] : plane[0]}, false));
+  std::vector<std::int64_t> order(static_cast<std::size_t>(rank_of(x)));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  std::swap(order[static_cast<std::size_t>(plane[0])], order[static_cast<std::size_t>(plane[1])]);
+  return call.onnx("Transpose", {turned}, {{"perm", order}});
+}
+
+/// Windows of a [N, C, H, W] tensor as columns: [N, C times window, positions].
+Result<Values> im2col(AtenCall& call) {
+  WEFT_TRY(Value x, call.tensor("self"));
+  WEFT_TRY(const auto kernel, call.integers("kernel_size", 2, 1));
+  WEFT_TRY(const auto dilation, call.integers("dilation", 2, 1));
+  WEFT_TRY(const auto padding, call.integers("padding", 2, 0));
+  WEFT_TRY(const auto stride, call.integers("stride", 2, 1));
+  if (rank_of(x) != 4) return call.fail(Kind::ShapeMismatch, "data that is not [N, C, H, W]");
+  std::vector<std::int64_t> places(2);
+  for (std::size_t d = 0; d < 2; ++d) {
+    const std::int64_t extent = shape_of(x)[2 + d];
+    for (const std::int64_t v : {kernel[d], dilation[d], stride[d]}) {
+      if (v < 1 || v > kMaxParts) return call.fail(Kind::ShapeMismatch, fmt::format("a window with {}", v));
+    }
+    if (padding[d] < 0 || padding[d] > kMaxParts)
+      return call.fail(Kind::ShapeMismatch, fmt::format("a padding of {}", padding[d]));
+    const std::int64_t room = extent + 2 * padding[d] - dilation[d] * (kernel[d] - 1) - 1;
+    if (room < 0) return call.fail(Kind::ShapeMismatch, "the window is larger than the data");
+    places[d] = room / stride[d] + 1;
+  }
+  if (padding[0] != 0 || padding[1] != 0) {
+    const std::vector<std::int64_t> widths{0, 0, padding[0], padding[1], 0, 0, padding[0], padding[1]};
+    WEFT_TRY(x, call.one("Pad", {x, int_constant(widths), number(0.0F)}, {{"mode", "constant"}}, false));
+  }
+  const std::int64_t count = kernel[0] * kernel[1] * places[0] * places[1];
+  WEFT_TRY_VOID(call.layers(x).spend_elements({count}));
+  const Shape shape = shape_of(x);
+  std::vector<std::int64_t> at;
+  for (std::int64_t kh = 0; kh < kernel[0]; ++kh)
+    for (std::int64_t kw = 0; kw < kernel[1]; ++kw)
+      for (std::int64_t h = 0; h < places[0]; ++h)
+        for (std::int64_t w = 0; w < places[1]; ++w)
+          at.push_back((h * stride[0] + kh * dilation[0]) * shape[3] + w * stride[1] + kw * dilation[1]);
+  WEFT_TRY(const Value flat,
+           call.one("Reshape", {x, int_constant({shape[0], shape[1], shape[2] * shape[3]})}, {}, false));
+  WEFT_TRY(const Value windows, call.one("Gather", {flat, int_constant(at)}, {{"axis", 2}}, false));
+  return call.onnx("Reshape",
+                   {windows, int_constant({shape[0], shape[1] * kernel[0] * kernel[1], places[0] * places[1]})});
+}
+
 }  // namespace
 
 AtenRows selection_rows() {
   return {{"aten.cat", cat},
           {"aten.chunk", chunk},
           {"aten.concat", cat},
+          {"aten.cumsum", cumsum},
           {"aten.embedding", embedding},
           {"aten.flip", flip},
+          {"aten.im2col", im2col},
           {"aten.index", index, "one constant list of positions"},
           {"aten.index_select", index_select},
           {"aten.narrow", narrow},
+          {"aten.repeat_interleave.self_int", repeat_interleave, "along an axis"},
           {"aten.roll", roll},
+          {"aten.rot90", rot90},
           {"aten.select", select},
           {"aten.slice", slice},
           {"aten.split", split},
           {"aten.split_with_sizes", split},
           {"aten.stack", stack},
+          {"aten.tril", tril},
+          {"aten.triu", triu},
           {"aten.unbind", unbind}};
 }
 

@@ -58,7 +58,9 @@ TEST_P(Fixtures, EqualEagerPyTorch) {
   EXPECT_GT(compared, 10U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Torch, Fixtures, testing::Values("conv", "network", "core", "quantized", "shared"),
+INSTANTIATE_TEST_SUITE_P(Torch, Fixtures,
+                         testing::Values("conv", "network", "core", "quantized", "shared", "operators", "attention",
+                                         "recurrent", "recurrent_core"),
                          [](const auto& row) { return std::string(row.param); });
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "weft/formats/torch/aten.h"
 #include "weft/formats/torch/merged.h"
+#include "weft/formats/torch/scores.h"
 
 namespace weft::formats::torch {
 namespace {
@@ -54,6 +55,7 @@ class Importer {
   std::unordered_map<std::string, Merge> merged_;           ///< values that are held with the batch apart
   std::unordered_map<std::string, std::string> constants_;  ///< value -> name in the module
   std::unordered_map<std::string, std::size_t> uses_;
+  std::unordered_map<std::string, std::size_t> softmax_uses_;  ///< those of them that are softmaxes
   std::vector<bool> needed_;
   std::vector<std::string> layer_names_;
 };
@@ -147,7 +149,11 @@ void Importer::find_needed() {
   while (!stack.empty()) {
     const std::size_t n = stack.back();
     stack.pop_back();
-    for (const auto& input : program_.nodes[n].inputs) each_name(input.value, need);
+    for (const auto& input : program_.nodes[n].inputs) {
+      each_name(input.value, need);
+      if (is_softmax(program_.nodes[n]))
+        each_name(input.value, [&](const std::string& name) { ++softmax_uses_[name]; });
+    }
   }
 }
 
@@ -318,6 +324,12 @@ Result<void> Importer::run_node(std::size_t n) {
   WEFT_CHECK(row != nullptr, "operators are checked before they run");
   AtenCall call(ctx_, builder_, node, layer_names_[n], origin);
   call.find_value = [this](const std::string& name) { return value_of(name); };
+  const auto in_softmax = softmax_uses_.find(first_output(node));
+  if (adds_mask(node) && in_softmax != softmax_uses_.end() && in_softmax->second == uses_[in_softmax->first])
+    call.find_value = [this](const std::string& name) -> Result<Value> {
+      WEFT_TRY(const Value value, value_of(name));
+      return finite_scores(value);
+    };
   call.find_integer = [this](const std::string& name) -> std::optional<std::int64_t> {
     const auto found = integers_.find(name);
     return found == integers_.end() ? std::nullopt : std::optional(found->second);
@@ -359,6 +371,10 @@ Result<Values> Importer::run_operator(AtenCall& call, const AtenOperator& row, s
   if (reshaped) return std::move(*reshaped);
   const bool joined = std::any_of(call.node.inputs.begin(), call.node.inputs.end(),
                                   [&](const NamedArgument& a) { return merge_of(a.value) != nullptr; });
+  if (!joined) {
+    WEFT_TRY(std::optional<Values> stacked, join_batches(call, merge));
+    if (stacked) return std::move(*stacked);
+  }
   return joined ? run_joined(call, row, merge) : row.handler(call);
 }
 
@@ -423,7 +439,7 @@ Result<Values> Importer::run_joined(AtenCall& call, const AtenOperator& row, std
       "aten.hardtanh", "aten.leaky_relu", "aten.mul",       "aten.neg",    "aten.relu",     "aten.sigmoid",
       "aten.silu",     "aten.softplus",   "aten.sub",       "aten.tanh",   "aten.addmm",    "aten.linear",
       "aten.mm",       "aten.bmm",        "aten.matmul",    "aten.expand", "aten._softmax", "aten.softmax",
-      "aten.permute",  "aten.t",          "aten.transpose", "aten.to",     "aten._to_copy"};
+      "aten.permute",  "aten.t",          "aten.transpose", "aten.to",     "aten._to_copy", "aten.baddbmm"};
   const std::string name = call.target().substr(0, call.target().rfind('.'));
   const auto refuse = [&](const std::string& why) {
     return call.fail(Kind::LayerUnsupported,
@@ -434,21 +450,26 @@ Result<Values> Importer::run_joined(AtenCall& call, const AtenOperator& row, std
   if (kElementwise.count(name) == 0) return refuse("");
   std::size_t rank = 0;
   for (const auto& input : call.node.inputs) {
-    const bool tensors = input.value.type == Argument::Type::Tensor || input.value.type == Argument::Type::Tensors;
-    if (!tensors) continue;
     const Merge* found = merge_of(input.value);
-    WEFT_TRY(const Value value, value_of(input.value.names.front()));
-    if (found == nullptr) {
-      // Constants go along when they have no axis that is joined; weights of a product have axes of their own.
-      const bool weight = name == "aten.linear" || name == "aten.addmm" || name == "aten.mm";
-      if (value.constant && (weight || value.constant->shape.size() <= 1)) continue;
-      return refuse(" together with a tensor where it is not");
-    }
+    if (found == nullptr) continue;
     if (merge && *merge != *found) return refuse(" in two ways");
     merge = *found;
+    WEFT_TRY(const Value value, value_of(input.value.names.front()));
     rank = joined_shape(shape_of(value), *found).size();
   }
   WEFT_CHECK(merge.has_value(), "a joined operator without joined operand");
+  for (const auto& input : call.node.inputs) {
+    const bool tensors = input.value.type == Argument::Type::Tensor || input.value.type == Argument::Type::Tensors;
+    if (!tensors || merge_of(input.value) != nullptr) continue;
+    WEFT_TRY(const Value value, value_of(input.value.names.front()));
+    // Constants go along when they have no axis that is joined; weights of a product have axes of their own.
+    const bool weight = name == "aten.linear" || name == "aten.addmm" || name == "aten.mm";
+    const auto spread = [&](const Shape& shape) {
+      return shape.size() <= 1 || (merge->axis == 0 && (shape.size() < rank || shape.front() == 1));
+    };
+    if (value.constant && (weight || spread(value.constant->shape))) continue;
+    return refuse(" together with a tensor where it is not");
+  }
   const auto last = static_cast<std::int64_t>(rank) - 1;
   if (name == "aten.permute" || name == "aten.t" || name == "aten.transpose") {
     std::vector<std::int64_t> order(rank);
@@ -488,7 +509,7 @@ Result<Values> Importer::run_joined(AtenCall& call, const AtenOperator& row, std
     call.ignore({"self", "half_to_float", "dtype"});
     return call.onnx("Softmax", {x}, {{"axis", -1}});
   }
-  const bool product = name == "aten.bmm" || name == "aten.matmul";
+  const bool product = name == "aten.bmm" || name == "aten.matmul" || name == "aten.baddbmm";
   if (product && (merge->axis != 0 || rank != 3)) return refuse("");
   return row.handler(call);
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "weft/formats/torch/merged.h"
 
+#include <algorithm>
+
+#include "weft/formats/torch/aten.h"
+
 namespace weft::formats::torch {
 
 Shape joined_shape(const Shape& held, const Merge& merge) {
@@ -62,6 +66,27 @@ HeldPermutation hold_permutation(const std::vector<std::int64_t>& permutation, c
     for (std::int64_t i = 0; i < count; ++i) out.permutation.push_back(begin + i);
   }
   return out;
+}
+
+Result<std::optional<Values>> join_batches(AtenCall& call, std::optional<Merge>& merge) {
+  if (call.target() != "aten.cat.default") return std::optional<Values>();
+  WEFT_TRY(Values parts, call.tensors("tensors"));
+  WEFT_TRY(const std::int64_t given, call.integer("dim", 0));
+  if (parts.size() < 2 || !parts.front().dynamic) return std::optional<Values>();
+  const Dynamic first = *parts.front().dynamic;
+  const bool alike = std::all_of(parts.begin(), parts.end(), [&](const Value& v) {
+    return v.dynamic && !v.dynamic->pending && v.dynamic->batch_axis == first.batch_axis &&
+           v.dynamic->shape == first.shape;
+  });
+  if (!alike) return std::optional<Values>();
+  WEFT_TRY(const std::int64_t axis, call.axis(given, rank_of(parts.front())));
+  if (axis != first.batch_axis) return std::optional<Values>();
+  for (auto& part : parts) {
+    WEFT_TRY(part, call.one("Unsqueeze", {part, int_constant({axis})}, {}, false));
+  }
+  merge = Merge{axis, 2};
+  WEFT_TRY(Values out, call.onnx("Concat", parts, {{"axis", axis}}));
+  return std::optional(std::move(out));
 }
 
 }  // namespace weft::formats::torch

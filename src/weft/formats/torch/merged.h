@@ -10,6 +10,8 @@
 
 namespace weft::formats::torch {
 
+class AtenCall;
+
 /// PyTorch's axis `axis` is the axes `axis` to `axis + count - 1` of the value that is held.
 struct Merge {
   std::int64_t axis = 0;
@@ -34,5 +36,9 @@ struct HeldPermutation {
   Merge merge;
 };
 HeldPermutation hold_permutation(const std::vector<std::int64_t>& permutation, const Merge& merge);
+
+/// Data of equal shapes joined along the batch, as the last states of several layers are: held with one axis more, and
+/// `merge` says so. nullopt for every other operator.
+Result<std::optional<onnx::Values>> join_batches(AtenCall& call, std::optional<Merge>& merge);
 
 }  // namespace weft::formats::torch

@@ -103,7 +103,7 @@ TEST(Torch, UnknownOperatorsAreNamedAllAtOnce) {
   TestProgram p;
   p.input("x", {1, 2});
   p.node("aten.special_bessel_j0.default", {{"self", named("x")}}, "a", {1, 2});
-  p.node("aten.cumsum.default", {{"self", named("a")}, {"dim", R"({"as_int": 1})"}}, "b", {1, 2});
+  p.node("aten.cummax.default", {{"self", named("a")}, {"dim", R"({"as_int": 1})"}}, "b", {1, 2});
   p.outputs = {"b"};
   const Problem seen = refusal(p);
   EXPECT_EQ(seen.kind, Kind::LayerUnsupported);
