@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weft against the real frameworks, live. Five comparisons:
+"""Weft against the real frameworks, live:
 
 files       the example and the fixtures, made again in their environments, hold what the kept files hold
 layers      `weft predict --trace`, with and without --float, against the framework's layer outputs, every difference held
@@ -12,9 +12,12 @@ tflite      random models through TensorFlow Lite's converter, against its inter
             in the exact graph and in the float run, float models within float32's rounding
 trees       random trees of XGBoost, LightGBM and scikit-learn: equal margins (tests/interop/compare_trees.py)
 graphs      ONNX graphs of one operator over the grid of its options, against ONNX Runtime
+torch       random PyTorch modules through torch.export, against eager PyTorch
+brevitas    random quantized modules of Brevitas through its QONNX and QCDQ exports, against Brevitas in PyTorch
+            (graphs, torch, brevitas: tests/interop/compare_outputs.py)
 recurrent   random recurrent models of Keras, QKeras and ONNX (tests/interop/compare_recurrent.py says how they are compared)
 
-    ./dev interop [--count N] [--seed N] [--only files,quantizers,random,tflite,trees,graphs,recurrent] ...
+    ./dev interop [--count N] [--seed N] [--only files,quantizers,random,tflite,trees,graphs,torch,brevitas,recurrent] ...
 
 Ends with tables of counts and answers 1 when anything is unexplained; such models stay in WORK/failed.
 """
@@ -36,6 +39,7 @@ EXAMPLES = ROOT / "examples"
 TOOLS = ROOT / "tests/interop"
 sys.path.insert(0, str(TOOLS))
 
+import compare_outputs
 import compare_recurrent
 import compare_trees
 from compare_layers import CLASSES, compare, on_grid
@@ -46,9 +50,6 @@ SUFFIXES = (".h5", ".keras", ".onnx", ".json")
 BETWEEN_SUMS = {"BatchNormalization", "QBatchNormalization", "Dropout", "Reshape", "Flatten"}
 
 
-GRAPH_COLUMNS = ("graphs", "float refused", "float equal", "exact refused", "exact equal", "certified exact")
-
-
 class Run:
     def __init__(self, options):
         self.options = options
@@ -57,7 +58,7 @@ class Run:
         self.started = time.monotonic()
         self.failures = []
         self.files, self.layers, self.quantizers, self.trees_of, self.tflite_rows = {}, {}, [], {}, {}
-        self.operators, self.recurrent = {}, {}
+        self.outputs, self.recurrent = {}, {}
 
     def say(self, text):
         print(f"[{time.monotonic() - self.started:5.1f} s] {text}", flush=True)
@@ -349,54 +350,25 @@ class Run:
         self.compare_files(self.options.onnx, folder, EXAMPLES / "fixtures/onnx")
         self.compare_models("onnx/fixtures", self.options.onnx, folder)
 
-    # --- graphs of one operator
+    # --- models whose outputs alone are compared
 
-    def graphs(self):
-        folder = self.work / "graphs"
-        words = ["--seed", self.options.seed, "--first", self.options.first, "--count", 11 * self.options.count]
-        self.say("graphs: " + self.python(self.options.onnx, TOOLS / "onnx_graphs.py", folder, *words).strip())
-        return lambda: self.compare_graphs(folder)
+    def made(self, name, interpreter, script, count):
+        """Random models of `script`, and their comparison."""
+        folder = self.work / name
+        words = ["--seed", self.options.seed, "--first", self.options.first, "--count", count]
+        for line in self.python(interpreter, TOOLS / script, folder, *words).splitlines():
+            self.say(f"{name}: {line}")
+        return lambda: self.compare_made(name, folder)
 
-    def compare_graphs(self, folder):
-        """Float runs within float32's rounding; where the certificate is `exact`, integers equal the runtime's numbers."""
-        for model in self.models_in(folder):
-            row = self.operators.setdefault(model.stem.split("_", 1)[1], dict.fromkeys(GRAPH_COLUMNS, 0))
+    def compare_made(self, name, folder):
+        for model in sorted(p for p in folder.iterdir() if p.suffix in (".onnx", ".pt2")):
+            kind = f"{name}: {model.stem.split('_', 1)[1]}"
+            row = self.outputs.setdefault(kind, compare_outputs.new_row())
             try:
-                self.compare_graph(model, row)
+                compare_outputs.compare(self.weft, model, row, self.say)
             except (WeftError, RuntimeError) as error:
-                self.fail(f"graphs/{model.name}: {error}")
-                self.keep("graphs", model)
-
-    def compare_graph(self, model, row):
-        with np.load(model.with_suffix(".npz")) as data:
-            golden = {k: data[k] for k in data}
-        rows, answers = self.work / "rows.npz", self.work / "answers.npy"
-        np.savez(rows, **{k[2:]: v for k, v in golden.items() if k.startswith("x:")})
-        (wanted,) = (v for k, v in golden.items() if k.startswith("y:"))
-        row["graphs"] += 1
-        for mode in ("float", "exact"):
-            _, _, code = answer = self.weft.run("predict", model, rows, "-o", answers, *(["--float"] if mode == "float" else []),
-                                                check=False)
-            if code != 0:
-                errors = "; ".join(d["message"] for d in answer[0].get("diagnostics", []) if d["severity"] == "error")
-                if code != 1 or not errors:
-                    raise WeftError(f"predict ended with {code}")
-                row[f"{mode} refused"] += 1
-                self.say(f"note  graphs/{model.name} {mode} is refused: {errors}")
-                continue
-            got = np.load(answers)
-            if got.size != wanted.size:
-                raise WeftError(f"{mode}: {got.shape} for {wanted.shape}")
-            got, numbers = got.reshape(-1).astype(np.float64), wanted.reshape(-1).astype(np.float64)
-            equal = np.array_equal(got, numbers)
-            row[f"{mode} equal"] += equal
-            if mode == "float" and not np.allclose(got, numbers, rtol=1e-4, atol=1e-4 * max(1.0, np.abs(numbers).max())):
-                raise WeftError(f"float: {np.abs(got - numbers).max():.3g} from the runtime")
-            if mode == "exact":
-                word = self.weft.run("inspect", model)[0].get("network_certificate")
-                row["certified exact"] += word == "exact"
-                if word == "exact" and not equal:
-                    raise WeftError(f"certified exact, but {np.abs(got - numbers).max():.3g} from the runtime")
+                self.fail(f"{name}/{model.name} (seed {self.options.seed}): {error}")
+                self.keep(name, model)
 
     def qonnx(self):
         cases = self.work / "qonnx.jsonl"
@@ -418,7 +390,11 @@ class Run:
         if "tflite" in only:
             jobs.append(self.tflite)
         if "graphs" in only:
-            jobs.append(self.graphs)
+            jobs.append(lambda: self.made("graphs", self.options.onnx, "onnx_graphs.py", 11 * self.options.count))
+        if "torch" in only:
+            jobs.append(lambda: self.made("torch", self.options.torch, "torch_models.py", 8 * self.options.count))
+        if "brevitas" in only:
+            jobs.append(lambda: self.made("brevitas", self.options.torch, "brevitas_models.py", 4 * self.options.count))
         if "files" in only:
             jobs.append(self.onnx)
         if "trees" in only:
@@ -472,11 +448,14 @@ class Run:
             words = ("exact", "float-order", "quantized")
             print_table([[group, *(number(table["words"].get(w, 0)) for w in words)] for group, table in sorted(self.layers.items())],
                         ["models", *words])
-        if self.operators:
-            print("\nGraphs of one ONNX operator against ONNX Runtime")
-            rows = [[name, *(number(row[c]) for c in GRAPH_COLUMNS)] for name, row in sorted(self.operators.items())]
-            rows.append(["all", *(number(sum(row[c] for row in self.operators.values())) for c in GRAPH_COLUMNS)])
-            print_table(rows, ["operators", *GRAPH_COLUMNS])
+        if self.outputs:
+            print("\nOutputs of models (tests/interop/compare_outputs.py)")
+            columns = compare_outputs.COLUMNS
+            rows = [[name, *(number(row[c]) for c in columns)] for name, row in sorted(self.outputs.items())]
+            for source in sorted({name.split(":")[0] for name in self.outputs}):
+                of_it = [row for name, row in self.outputs.items() if name.split(":")[0] == source]
+                rows.append([f"{source}: all", *(number(sum(row[c] for row in of_it)) for c in columns)])
+            print_table(rows, ["models of", *columns])
         if self.recurrent:
             print("\nRecurrent models (tests/interop/compare_recurrent.py)")
             columns = compare_recurrent.COLUMNS
@@ -501,14 +480,14 @@ class Run:
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("weft", "quantizer-cases", "qkeras", "keras3", "hgq2", "onnx", "qonnx", "trees", "work"):
+    for name in ("weft", "quantizer-cases", "qkeras", "keras3", "hgq2", "onnx", "qonnx", "torch", "trees", "work"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--count", type=int, default=40, help="random models per environment")
     parser.add_argument("--tree-count", type=int, default=150, help="random trees")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random models")
     parser.add_argument("--first", type=int, default=0, help="number of the first random model")
     parser.add_argument("--data", help="folder of the acceptance data, for --only data")
-    parser.add_argument("--only", default="files,quantizers,random,tflite,trees,graphs,recurrent", type=lambda text: set(text.split(",")))
+    parser.add_argument("--only", default="files,quantizers,random,tflite,trees,graphs,torch,brevitas,recurrent", type=lambda text: set(text.split(",")))
     parser.add_argument("--verbose", action="store_true", help="a line for every model")
     options = parser.parse_args()
     shutil.rmtree(options.work, ignore_errors=True)
