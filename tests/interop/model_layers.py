@@ -24,7 +24,9 @@ def references(value):
         return [found for v in value.values() for found in references(v)]
     if isinstance(value, list):
         if len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int):
-            return [(value[0], value[1])] + [found for v in value[3:] for found in references(v)]
+            # Keras 2 writes a constant where an operator's first tensor would stand.
+            own = [] if value[0] == "_CONSTANT_VALUE" else [(value[0], value[1])]
+            return own + [found for v in value[3:] for found in references(v)]
         return [found for v in value for found in references(v)]
     return []
 
@@ -65,6 +67,16 @@ def of_keras(model):
             for call, inputs_of in enumerate(calls):
                 full = prefix + name if call == 0 else unique(prefix + name)
                 waiting.append((layer, kind, name, call, full, inputs_of))
+        # Keras 2 counts the making of a nested model as its first call.
+        ends = references(config["output_layers"]) if isinstance(config, dict) and "output_layers" in config else []
+        last, calls_of = {}, {}
+        for name, call in [r for w in waiting for r in w[5]] + ends:
+            last[name] = max(last.get(name, 0), call)
+        for _, kind, name, call, _, _ in waiting:
+            calls_of[name] = call + 1 if kind in MODELS else last.get(name, 0) + 1
+        shift = {name: max(0, call + 1 - calls_of.get(name, call + 1)) for name, call in last.items()}
+        called = lambda found: [(name, call - shift.get(name, 0)) for name, call in found]
+        waiting = [(*w[:5], called(w[5])) for w in waiting]
         while waiting:
             ready = [w for w in waiting if all(r in placed for r in w[5])]
             for w in ready:
@@ -84,7 +96,7 @@ def of_keras(model):
                 raise ValueError("the layers form a cycle")
         if model["class_name"] == "Sequential":
             return placed[before]
-        return [source for r in references(config["output_layers"]) for source in placed[r]]
+        return [source for r in called(ends) for source in placed[r]]
 
     place(model, "", [])
     return layers
