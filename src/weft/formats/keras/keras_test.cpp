@@ -247,8 +247,13 @@ TEST_F(KerasTest, FunctionalModels) {
   EXPECT_THAT(refuse(config("[]", two)), HasSubstr("no inputs"));
 }
 
-// x -> inner(a) = relu(dense(a)) twice with the same weights, then dense applied to both results, then Add.
-TEST_F(KerasTest, NestedModelsAndSharedLayers) {
+// x -> inner(a) = relu(dense(a)) twice with the same weights, then dense applied to both results, then Add. Keras 2
+// counts the making of a nested model as its call 0, others do not.
+class NestedModels : public KerasTest, public testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(FirstCall, NestedModels, testing::Values(0, 1));
+
+TEST_P(NestedModels, AndSharedLayers) {
+  const auto call = [](int number) { return fmt::format(R"(["inner", {}, 0])", GetParam() + number); };
   const auto dense = [](const std::string& name) {
     return R"({"class_name": "Dense", "name": ")" + name + R"(", "config": {"name": ")" + name +
            R"(", "units": 2, "use_bias": false, "activation": "linear"}, "inbound_nodes": )";
@@ -261,12 +266,14 @@ TEST_F(KerasTest, NestedModelsAndSharedLayers) {
                             input("a") + ", " + dense("dense") +
                             R"([[["a", 0, 0, {}]]]}, {"class_name": "ReLU", "name": "r", "config": {"name": "r"},
        "inbound_nodes": [[["dense", 0, 0, {}]]]}], "input_layers": [["a", 0, 0]], "output_layers": [["r", 0, 0]]},
-       "inbound_nodes": [[["x", 0, 0, {}]], [["inner", 0, 0, {}]]]})";
+       "inbound_nodes": [[["x", 0, 0, {}]], [)" +
+                            call(0) + "]]}";
   const std::string text = R"({"class_name": "Functional", "config": {"name": "m", "layers": [)" + input("x") + ", " +
-                           inner + ", " + dense("last") + R"([[["inner", 0, 0, {}]], [["inner", 1, 0, {}]]]},
+                           inner + ", " + dense("last") + "[[" + call(0) + "], [" + call(1) + R"(]]},
       {"class_name": "Add", "name": "sum", "config": {"name": "sum"},
        "inbound_nodes": [[["last", 0, 0, {}], ["last", 1, 0, {}]]]}],
-      "input_layers": [["x", 0, 0]], "output_layers": [["sum", 0, 0], ["inner", 1, 0]]}})";
+      "input_layers": [["x", 0, 0]], "output_layers": [["sum", 0, 0], )" +
+                           call(1) + "]}}";
   Hdf5Builder file;
   file.floats("inner/dense/kernel:0", {2, 2}, {1, 2, 3, 4});
   file.floats("last/last/kernel:0", {2, 2}, {5, 6, 7, 8});
@@ -289,6 +296,26 @@ TEST_F(KerasTest, NestedModelsAndSharedLayers) {
   EXPECT_EQ(graph->nodes[5].inputs, graph->nodes[3].outputs);
   ASSERT_EQ(graph->outputs.size(), 2U);
   EXPECT_EQ(graph->outputs[1].tensor, graph->nodes[3].outputs[0]);
+}
+
+// A constant in front of an operator's tensor, which is named beside it.
+TEST_F(KerasTest, ConstantsAsFirstOperand) {
+  for (const std::string value : {"0.5", "2"}) {
+    const std::string text = R"({"class_name": "Functional", "config": {"name": "m", "layers": [
+        {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+         "config": {"batch_input_shape": [null, 2], "name": "x"}},
+        {"class_name": "TFOpLambda", "name": "tf.math.multiply", "config": {"name": "tf.math.multiply",
+         "function": "math.multiply", "trainable": true, "dtype": "float32"},
+         "inbound_nodes": [["_CONSTANT_VALUE", -1, )" +
+                             value + R"(, {"y": ["x", 0, 0], "name": null}]]}],
+        "input_layers": [["x", 0, 0]], "output_layers": [["tf.math.multiply", 0, 0]]}})";
+    auto graph = read_keras(NamedBytes{"m.json", text}, std::nullopt, ctx);
+    ASSERT_TRUE(graph.ok()) << messages();
+    ASSERT_EQ(graph->nodes.size(), 1U);
+    EXPECT_EQ(graph->nodes[0].op, "Mul");
+    EXPECT_EQ(graph->nodes[0].inputs.size(), 1U);
+    EXPECT_EQ(graph->nodes[0].parameters.at("constant").values.data, std::vector<float>{std::stof(value)});
+  }
 }
 
 TEST_F(KerasTest, PruningWrappersMultiplyTheirMask) {

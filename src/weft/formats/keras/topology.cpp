@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t kMaxLayers = 65536;
 constexpr int kMaxDepth = 32;
+/// Keras 2 marks constants among the tensors: [kConstant, -1, value, {...}].
+constexpr std::string_view kConstant = "_CONSTANT_VALUE";
 
 /// What stands beside `config` in a layer object. Anything else could change the result.
 constexpr std::string_view kLayerKeys[] = {"class_name",    "config",         "name",
@@ -75,6 +77,7 @@ class Reader {
     std::size_t first = 0;         ///< entry of the first call
     std::vector<Placed> models{};  ///< of a nested model
     std::size_t calls = 0;
+    std::size_t first_call = 0;  ///< the number of its first call in references
     bool model = false;
     bool input = false;
   };
@@ -123,7 +126,9 @@ class Reader {
     for (const auto& layer : *layers) {
       if (!add_layer(level, layer, sequential, scope, depth)) return {};
     }
-    return sequential ? connect_sequence(level, implied) : connect_functional(level, config);
+    if (sequential) return connect_sequence(level, implied);
+    number_calls(level, config);
+    return connect_functional(level, config);
   }
 
   bool full(std::size_t more = 1) {
@@ -284,6 +289,31 @@ class Reader {
     return out;
   }
 
+  /// Keras 2 counts the making of a nested model as its call 0, older versions and Keras 3 do not: the last call that
+  /// is referred to says which.
+  static void number_calls(Level& level, const Json& config) {
+    std::size_t budget = kMaxLayers;
+    const auto* outputs = member(config, "output_layers");
+    if (outputs != nullptr) note_calls(level, *outputs, budget, 0);
+    for (const auto& local : level.locals) {
+      const auto* nodes = member(*local.json, "inbound_nodes");
+      budget = kMaxLayers;
+      if (nodes != nullptr) note_calls(level, *nodes, budget, 0);
+    }
+  }
+
+  static void note_calls(Level& level, const Json& json, std::size_t& budget, int depth) {
+    if (budget == 0 || depth > kMaxDepth || !(json.is_array() || json.is_object())) return;
+    --budget;
+    if (is_reference(json)) {
+      const auto it = level.by_name.find(json[0].get<std::string>());
+      if (it == level.by_name.end()) return;
+      auto& local = level.locals[it->second];
+      if (local.model && json[1] == local.calls) local.first_call = 1;
+    }
+    for (const auto& item : json) note_calls(level, item, budget, depth + 1);
+  }
+
   Placed connect_functional(const Level& level, const Json& config) {
     for (const auto& local : level.locals) {
       if (local.input) continue;
@@ -356,7 +386,7 @@ class Reader {
     Argument argument{"", &json, {}};
     const Json* kwargs = nullptr;
     for (const auto* list = &json; list->is_array() && !list->empty(); list = &list->back()) {
-      if (is_reference(*list) || (list->size() == 4 && (*list)[0] == "_CONSTANT_VALUE")) {
+      if (is_reference(*list)) {
         if (list->size() > 3) kwargs = &(*list)[3];
         break;
       }
@@ -379,7 +409,8 @@ class Reader {
 
   static bool is_reference(const Json& json) {
     return json.is_array() && json.size() >= 3 && json.size() <= 4 && json[0].is_string() &&
-           json[1].is_number_integer() && json[2].is_number_integer();
+           json[1].is_number_integer() &&
+           (json[2].is_number_integer() || json[0].get_ref<const std::string&>() == kConstant);
   }
 
   /// Tensors named in any form: ["name", 0, 0, {}], Keras 3's tensor objects, lists and dicts of these, in their order.
@@ -404,8 +435,7 @@ class Reader {
 
   void add_reference(const Level& level, const Json& json, LayerEntry& entry, Argument* argument) {
     const auto name = json[0].get<std::string>();
-    // Keras 2 marks constants among the tensors.
-    if (name == "_CONSTANT_VALUE") return;
+    if (name == kConstant) return;
     const auto it = level.by_name.find(name);
     if (it == level.by_name.end()) {
       fail(Kind::ModelMalformed, entry.origin,
@@ -415,14 +445,16 @@ class Reader {
     const auto& local = level.locals[it->second];
     const auto call = json[1].get<std::int64_t>();
     const auto output = json[2].get<std::int64_t>();
+    const auto first = static_cast<std::int64_t>(local.first_call);
     Source source;
-    bool good = call >= 0 && static_cast<std::uint64_t>(call) < local.calls && output >= 0 && output < 65536;
+    bool good =
+        call >= first && static_cast<std::uint64_t>(call - first) < local.calls && output >= 0 && output < 65536;
     if (good && local.model) {
-      const auto& outputs = local.models[static_cast<std::size_t>(call)].outputs;
+      const auto& outputs = local.models[static_cast<std::size_t>(call - first)].outputs;
       good = static_cast<std::size_t>(output) < outputs.size();
       if (good) source = outputs[static_cast<std::size_t>(output)];
     } else if (good) {
-      source = {local.first + static_cast<std::size_t>(call), static_cast<std::size_t>(output)};
+      source = {local.first + static_cast<std::size_t>(call - first), static_cast<std::size_t>(output)};
     }
     if (!good) {
       fail(Kind::ModelMalformed, entry.origin,
