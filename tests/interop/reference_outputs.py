@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model run by the framework that it comes from: PYTHON_OF_VENV reference_outputs.py MODEL INPUTS.npz OUTPUTS.npz [--weights W.h5]
+"""Models run by the framework that they come from: PYTHON_OF_VENV reference_outputs.py, which is asked on stdin.
 
-INPUTS.npz holds one array per input in order, batch first, channels as in the file; OUTPUTS.npz gets one per output. Prints the
-name and version of what ran it.
+The inputs' .npz holds one array per input in order, batch first, channels as in the file; the outputs' gets one per output. An
+answer has the name and version of what ran the model.
 """
 
-import argparse
+import json
 import os
 import pathlib
 import sys
@@ -16,10 +16,43 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np
 
 
+# Of the file format; runtimes lag behind the package.
+NEWEST_IR = 10
+
+
+def in_todays_words(model, package):
+    """The same model where the runtimes no longer open it as it is: the operators of before opset 7, Brevitas' first name for its
+    operators, a batch of thousands that the export fixed."""
+    for node in model.graph.node:
+        if node.domain == "onnx.brevitas":
+            node.domain = "qonnx.custom_op.general"
+    for opset in model.opset_import:
+        if opset.domain == "onnx.brevitas":
+            opset.domain = "qonnx.custom_op.general"
+    if max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=7) < 7:
+        model = package.version_converter.convert_version(model, 9)
+    constants = {t.name for t in model.graph.initializer}
+    for port in [*model.graph.input, *model.graph.output]:
+        batch = port.type.tensor_type.shape.dim
+        if port.name not in constants and batch and batch[0].dim_value > 1:
+            batch[0].dim_param = "N"
+    model.ir_version = min(model.ir_version, NEWEST_IR)
+    return model
+
+
+def numbers(result):
+    """An output as one array; tree ensembles give a dictionary of classes for each row."""
+    if isinstance(result, list) and result and isinstance(result[0], dict):
+        return np.array([[row[key] for key in sorted(row)] for row in result])
+    return np.atleast_1d(np.asarray(result))
+
+
 def onnx(path, inputs, _):
     import onnx as package
+    import onnx.version_converter
 
     model = package.load(path)
+    model = in_todays_words(model, package)
     constants = {t.name for t in model.graph.initializer}
     ports = [p for p in model.graph.input if p.name not in constants]
     feeds = {}
@@ -34,22 +67,25 @@ def onnx(path, inputs, _):
     if all(node.domain in own for node in model.graph.node):
         import onnxruntime
 
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         results = [session.run(names, row) for row in rows]
         by = f"ONNX Runtime {onnxruntime.__version__}"
     else:
         from importlib.metadata import version
 
+        # qonnx hands each operator to ONNX Runtime as a model of its own, with the package's newest version of the format.
+        make = package.helper.make_model
+        package.helper.make_model = lambda *args, **more: in_todays_words(make(*args, **more), package)
         from qonnx.core.modelwrapper import ModelWrapper
         from qonnx.core.onnx_exec import execute_onnx
         from qonnx.transformation.infer_shapes import InferShapes
 
-        wrapper = ModelWrapper(str(path)).transform(InferShapes())
+        wrapper = ModelWrapper(model).transform(InferShapes())
         rows = [{k: v[i : i + 1] for k, v in feeds.items()} for i in range(len(inputs[0]))]
         found = [execute_onnx(wrapper, row) for row in rows]
         results = [[row[name] for name in names] for row in found]
         by = f"qonnx {version('qonnx')}"
-    joined = [np.concatenate([np.atleast_1d(np.asarray(r[i])) for r in results]) for i in range(len(names))]
+    joined = [np.concatenate([numbers(r[i]) for r in results]) for i in range(len(names))]
     return by, joined
 
 
@@ -77,12 +113,12 @@ def tflite(path, inputs, _):
     try:
         from ai_edge_litert import interpreter as package
 
-        by = "LiteRT"
+        by, resolver = "LiteRT's reference kernels", package.OpResolverType.BUILTIN_REF
     except ImportError:
         from tensorflow import lite as package
 
-        by = "TFLite"
-    interpreter = package.Interpreter(model_path=str(path))
+        by, resolver = "TFLite's reference kernels", package.experimental.OpResolverType.BUILTIN_REF
+    interpreter = package.Interpreter(model_path=str(path), experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
     results = []
@@ -113,21 +149,35 @@ def saved_model(path, inputs, _):
     return f"TensorFlow {tf.__version__}", [out[name].numpy() for name in sorted(out)]
 
 
+READERS = {".onnx": onnx, ".h5": keras, ".json": keras, ".keras": keras, ".tflite": tflite, "": saved_model}
+
+
+def answer(model, inputs, outputs, weights):
+    with np.load(inputs) as data:
+        values = [data[str(i)] for i in range(len(data.files))]
+    model = pathlib.Path(model)
+    if model.suffix not in READERS:
+        raise ValueError(f"no framework for {model.suffix}")
+    by, made = READERS[model.suffix](model, values, weights)
+    arrays = {str(i): np.asarray(y) for i, y in enumerate(made)}
+    if any(y.dtype.kind not in "biuf" for y in arrays.values()):
+        raise ValueError("an output is no array of numbers")
+    np.savez(outputs, **arrays)
+    return by
+
+
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model", type=pathlib.Path)
-    parser.add_argument("inputs")
-    parser.add_argument("outputs")
-    parser.add_argument("--weights")
-    options = parser.parse_args()
-    with np.load(options.inputs) as data:
-        inputs = [data[str(i)] for i in range(len(data.files))]
-    reader = {".onnx": onnx, ".h5": keras, ".json": keras, ".keras": keras, ".tflite": tflite, "": saved_model}.get(options.model.suffix)
-    if reader is None:
-        sys.exit(f"no framework for {options.model.suffix}")
-    by, outputs = reader(options.model, inputs, options.weights)
-    np.savez(options.outputs, **{str(i): np.asarray(y) for i, y in enumerate(outputs)})
-    print(by)
+    """One request per line, {"model", "inputs", "outputs", "weights"}; one answer each, {"by"} or {"error"}."""
+    # The frameworks print; the answers go where nothing else does.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            found = {"by": answer(request["model"], request["inputs"], request["outputs"], request["weights"])}
+        except Exception as error:  # whatever a framework throws
+            found = {"error": f"{type(error).__name__}: " + (str(error).strip().splitlines() or ["no message"])[-1][:160]}
+        print(json.dumps(found), file=answers, flush=True)
 
 
 if __name__ == "__main__":
