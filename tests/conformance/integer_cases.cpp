@@ -103,6 +103,15 @@ void add_integer_cases(std::vector<Case>& out) {
     einsum.attributes["scales"] = std::vector<double>{kScale, kScale};
     out.push_back(b.done(layers::Word::Exact));
   }
+  {
+    Builder b("integer_resize", {2, 3, 1}, "fixed<6,3>");
+    quantize(b);
+    auto& wide = layer(b, "IntegerResize", "wide", {{"lo", I{-13}}, {"hi", I{18}}, {"zero_point", I{-3}}});
+    wide.attributes.merge(AttributeMap{{"shape", Ints{3, 4}}, {"half_pixel", true}});
+    auto& narrow = layer(b, "IntegerResize", "narrow", {{"lo", I{-13}}, {"hi", I{18}}});
+    narrow.attributes.merge(AttributeMap{{"shape", Ints{2, 3}}, {"align_corners", true}});
+    out.push_back(b.done(layers::Word::Exact));
+  }
   for (const char* kernel : {"interpreter", "micro"}) {
     const bool micro = std::string(kernel) == "micro";
     Builder b(std::string("integer_lstm_") + kernel, {2, 2}, "fixed<6,3>");

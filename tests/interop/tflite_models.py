@@ -137,7 +137,7 @@ def random_model(rng):
                 x = layers.Cropping2D(((1, 0), (0, 2)))(x)
         elif kind == "upsample":
             if max(x.shape[1:3]) < 12:
-                x = layers.UpSampling2D(2, interpolation="nearest")(x)
+                x = layers.UpSampling2D(2, interpolation=str(rng.choice(["nearest", "bilinear"])))(x)
         elif kind == "permute":
             x = layers.Permute((2, 1, 3))(x)
         elif kind in ("tanh", "sigmoid", "softmax", "hard_swish"):

@@ -164,12 +164,8 @@ struct TableSpec {
 };
 
 Result<TableSpec> table_of(const nn::Node& node, Context& ctx) {
-  nn::Node plain = node;
-  plain.attributes.erase(std::string(kTable));
-  plain.attributes[std::string(kMultipliers)] = std::vector<std::int64_t>{0};
-  plain.attributes[std::string(kShifts)] = std::vector<std::int64_t>{0};
   TableSpec out;
-  WEFT_TRY(out.spec, integer_spec(plain, 1, 0, ctx));
+  WEFT_TRY(out.spec, integer_spec(node, ctx));
   out.table = get_ints(node.attributes, std::string(kTable));
   out.first = get_int(node.attributes, std::string(kFirst), 0);
   if (out.table.empty() || out.table.size() > (std::size_t{1} << 17))

@@ -23,7 +23,8 @@ constexpr Int kMin16 = -32768;
 constexpr Int kMax16 = 32767;
 constexpr Int kInt32 = Int{1} << 31;
 constexpr std::int64_t kMaxSteps = 4096;
-constexpr std::int64_t kMaxWeights = std::int64_t{1} << 26;
+/// Of all steps, each of which holds the weights of the state.
+constexpr std::int64_t kMaxWeights = std::int64_t{1} << 27;
 /// Integer bits of the gates' sums.
 constexpr int kGateBits = 3;
 /// Gates in the columns of kernels, and in the order in which they are worked on: functions of one kind side by side.
@@ -100,8 +101,9 @@ Result<Lstm> lstm_of(const nn::Graph& graph, const nn::Node& node, Context& ctx)
                                 weft::to_string(out.recurrent->shape), weft::to_string(x)));
   out.steps = x[0];
   out.inputs = x[1];
-  if (out.steps > kMaxSteps || out.units > 65536 || (out.inputs + out.units) * k[1] > kMaxWeights / out.steps * 64)
-    return ctx.fail(Kind::LimitExceeded, node.origin, fmt::format("{} steps are too many to unroll", out.steps));
+  if (out.steps < 1 || out.inputs < 1 || out.steps > kMaxSteps || k[1] > kMaxWeights / out.steps / out.units)
+    return ctx.fail(Kind::LimitExceeded, node.origin,
+                    fmt::format("{} steps of {} units are too many to unroll", out.steps, out.units));
   return out;
 }
 

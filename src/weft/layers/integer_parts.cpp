@@ -60,6 +60,18 @@ Result<IntegerSpec> integer_spec(const nn::Node& node, std::size_t multipliers, 
   return out;
 }
 
+Result<IntegerSpec> integer_spec(const nn::Node& node, Context& ctx) {
+  nn::Node plain;
+  plain.origin = node.origin;
+  plain.inputs = node.inputs;
+  for (const auto& key : {kScales, kScale, kLo, kHi})
+    if (const auto it = node.attributes.find(std::string(key)); it != node.attributes.end())
+      plain.attributes.insert(*it);
+  plain.attributes[std::string(kMultipliers)] = std::vector<std::int64_t>{0};
+  plain.attributes[std::string(kShifts)] = std::vector<std::int64_t>{0};
+  return integer_spec(plain, 1, 0, ctx);
+}
+
 std::vector<std::int64_t> integer_codes(const std::vector<float>& values, double scale) {
   std::vector<std::int64_t> out(values.size());
   // A quotient beyond this is no code of any source; NaN becomes 0.

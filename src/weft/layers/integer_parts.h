@@ -45,6 +45,8 @@ struct IntegerSpec {
 /// ModelMalformed unless the attributes are complete and in bounds and there are `multipliers` factors, or 1 or
 /// `channels` when it is 0.
 Result<IntegerSpec> integer_spec(const nn::Node& node, std::size_t multipliers, std::size_t channels, Context& ctx);
+/// The same of a layer that has no multiplier.
+Result<IntegerSpec> integer_spec(const nn::Node& node, Context& ctx);
 
 /// The integer codes behind float32 numbers of a tensor with this scale.
 std::vector<std::int64_t> integer_codes(const std::vector<float>& values, double scale);

@@ -37,16 +37,9 @@ struct Pool {
   }
 };
 
-Result<IntegerSpec> spec_without_multiplier(const nn::Node& node, Context& ctx) {
-  nn::Node plain = node;
-  plain.attributes[std::string(kMultipliers)] = std::vector<std::int64_t>{0};
-  plain.attributes[std::string(kShifts)] = std::vector<std::int64_t>{0};
-  return integer_spec(plain, 1, 0, ctx);
-}
-
 Result<Pool> pool_of(const nn::Graph& graph, const nn::Node& node, Context& ctx) {
   Pool out;
-  WEFT_TRY(out.spec, spec_without_multiplier(node, ctx));
+  WEFT_TRY(out.spec, integer_spec(node, ctx));
   out.zero_point = get_int(node.attributes, std::string(kZeroPoint), 0);
   const Shape& x = graph.at(node.inputs[0]).shape;
   const Shape kernel = get_ints(node.attributes, "pool");

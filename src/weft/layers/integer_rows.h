@@ -16,6 +16,7 @@ Layer integer_einsum_layer();
 Layer integer_lstm_layer();
 Layer integer_mul_layer();
 Layer integer_rescale_layer();
+Layer integer_resize_layer();
 Layer integer_softmax_layer();
 Layer integer_sum_layer();
 Layer integer_table_layer();

@@ -72,6 +72,7 @@ const std::vector<Layer>& all_layers() {
                                           integer_lstm_layer(),
                                           integer_mul_layer(),
                                           integer_rescale_layer(),
+                                          integer_resize_layer(),
                                           integer_softmax_layer(),
                                           integer_sum_layer(),
                                           integer_table_layer(),

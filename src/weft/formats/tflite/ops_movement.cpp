@@ -7,11 +7,15 @@
 #include <numeric>
 
 #include "weft/formats/tflite/import.h"
+#include "weft/layers/resample.h"
 
 namespace weft::formats::tflite {
 namespace {
 
 using Ints = std::vector<std::int64_t>;
+
+/// Weights of an interpolation along one axis.
+constexpr std::int64_t kMaxMatrix = std::int64_t{1} << 24;
 
 /// A tensor of the file in the layer graph, with or without its leading axis of one.
 struct View {
@@ -337,6 +341,31 @@ Result<void> take(const Call& call, const Ints& indices, std::int64_t axis) {
                             .shape = std::move(to)}));
 }
 
+Result<void> read_tile(const Call& call) {
+  WEFT_TRY(const TensorDef* def, call.input(0));
+  WEFT_TRY(const auto multiples, call.integers(1, "the repetitions of TILE"));
+  if (multiples.size() != def->shape.size())
+    return call.fail(Kind::ShapeMismatch, "TILE needs one number of repetitions per axis");
+  const bool whole = !multiples.empty() && multiples[0] != 1;
+  WEFT_TRY(View x, view_of(call, 0, whole));
+  for (std::size_t d = x.dropped; d < multiples.size(); ++d) {
+    const std::size_t axis = d - x.dropped;
+    const std::int64_t n = x.shape[axis];
+    if (multiples[d] < 1 || multiples[d] > (1 << 24) / n)
+      return call.fail(Kind::ModelMalformed, fmt::format("{} repetitions of an axis of {}", multiples[d], n));
+    if (multiples[d] == 1) continue;
+    Ints indices;
+    for (std::int64_t i = 0; i < n * multiples[d]; ++i) indices.push_back(i % n);
+    x.shape[axis] = n * multiples[d];
+    x.tensor = call.add({.op = "Take",
+                         .attributes = {{"axis", static_cast<std::int64_t>(axis)}, {"indices", std::move(indices)}},
+                         .inputs = {x.tensor},
+                         .shape = x.shape,
+                         .suffix = fmt::format("/{}", d)});
+  }
+  return call.set(x.tensor);
+}
+
 Result<void> read_gather(const Call& call) {
   WEFT_TRY(const TensorDef* def, call.input(0));
   WEFT_TRY(auto indices, call.integers(1, "the indices of GATHER"));
@@ -392,6 +421,51 @@ Result<void> read_resize_nearest(const Call& call) {
   return call.set(x.tensor);
 }
 
+Result<void> read_resize_bilinear(const Call& call) {
+  WEFT_TRY(const TensorDef* def, call.input(0));
+  WEFT_TRY(const auto size, call.integers(1, "the size"));
+  if (def->shape.size() != 4 || def->shape[0] != 1 || size.size() != 2 || size[0] < 1 || size[1] < 1 ||
+      size[0] > 65536 || size[1] > 65536)
+    return call.fail(Kind::ShapeMismatch, "an image with a batch of 1 and two extents are needed");
+  const bool align_corners = call.op.options.flag(2);
+  const bool half_pixel = call.op.options.flag(3);
+  WEFT_TRY(View x, view_of(call, 0, false));
+  if (def->quantized()) {
+    if (def->type == Type::UInt8)
+      return call.fail(Kind::LayerUnsupported, "RESIZE_BILINEAR of uint8 is not read; of int8 and int16 it is");
+    WEFT_TRY(auto attributes, call.integer_attributes({def}, call.output()));
+    if (def->scale() != call.output().scale() || def->zero_point() != call.output().zero_point())
+      return call.fail(Kind::ModelMalformed, "input and result must have one scale and zero point");
+    attributes["zero_point"] = def->zero_point();
+    attributes["shape"] = Ints{size[0], size[1]};
+    attributes["align_corners"] = align_corners;
+    attributes["half_pixel"] = half_pixel;
+    return call.set(call.add({.op = "IntegerResize",
+                              .attributes = std::move(attributes),
+                              .inputs = {x.tensor},
+                              .shape = {size[0], size[1], x.shape[2]}}));
+  }
+  layers::Resampling how;
+  how.mode = "linear";
+  how.coordinates = align_corners ? "align_corners" : half_pixel ? "half_pixel" : "asymmetric";
+  for (std::size_t d = 0; d < 2; ++d) {
+    how.scale = static_cast<double>(size[d]) / static_cast<double>(x.shape[d]);
+    if (size[d] > kMaxMatrix / x.shape[d])
+      return call.fail(Kind::LimitExceeded, fmt::format("an axis is resized from {} to {}", x.shape[d], size[d]));
+    auto weights = layers::interpolation_weights(how, x.shape[d], size[d]);
+    WEFT_CHECK(weights.has_value(), "a way of interpolation that is not known");
+    x.shape[d] = size[d];
+    LayerDraft draft{.op = "Einsum",
+                     .attributes = {{"equation", std::string(d == 0 ? "abc,ax->xbc" : "abc,bx->axc")}},
+                     .inputs = {x.tensor},
+                     .shape = x.shape,
+                     .suffix = d == 0 ? "/rows" : ""};
+    draft.parameters["kernel"] = std::move(weights->matrix);
+    x.tensor = call.add(std::move(draft));
+  }
+  return call.set(x.tensor);
+}
+
 /// DEPTH_TO_SPACE and SPACE_TO_DEPTH: a permutation between two shapes.
 Result<void> read_blocks(const Call& call) {
   WEFT_TRY(const TensorDef* def, call.input(0));
@@ -436,6 +510,7 @@ std::vector<Operator> movement_operators() {
           {"PAD", read_pad},
           {"PADV2", read_pad},
           {"RESHAPE", read_reshape},
+          {"RESIZE_BILINEAR", read_resize_bilinear},
           {"RESIZE_NEAREST_NEIGHBOR", read_resize_nearest},
           {"SHAPE", read_shape},
           {"SLICE", read_slice},
@@ -444,6 +519,7 @@ std::vector<Operator> movement_operators() {
           {"SPLIT_V", read_split},
           {"SQUEEZE", read_reshape},
           {"STRIDED_SLICE", read_strided_slice},
+          {"TILE", read_tile},
           {"TRANSPOSE", read_transpose},
           {"UNPACK", read_split}};
 }

@@ -99,17 +99,18 @@ Result<void> read_reduction(const Call& call) {
                                                   : "ReduceMin";
     return call.set(call.add({.op = op, .attributes = std::move(attributes), .inputs = {in}, .shape = shape}));
   }
-  if (x->type == Type::Int16 && name == "SUM")
-    return call.fail(Kind::LayerUnsupported, "sums of int16 are not read: how the kernel rounds is not known");
+  if (name == "SUM")
+    return call.fail(
+        Kind::LayerUnsupported,
+        "sums of integers are not read: the results of the interpreter's reference kernel do not depend on "
+        "its input; use MEAN or keep the sum in float");
   WEFT_TRY(auto integer, call.integer_attributes({x}, y));
   auto m = fixed::tflite::quantize_multiplier(static_cast<double>(x->scale()) / static_cast<double>(y.scale()));
-  if (name == "MEAN") {
-    // The divisor goes into the mantissa, as far as the shift reaches.
-    int shift = 63 - std::countl_zero(static_cast<std::uint64_t>(count));
-    shift = std::min({shift, 32, 31 + m.shift});
-    m.mantissa = static_cast<std::int32_t>((std::int64_t{m.mantissa} << shift) / count);
-    m.shift -= shift;
-  }
+  // The divisor goes into the mantissa, as far as the shift reaches.
+  int shift = 63 - std::countl_zero(static_cast<std::uint64_t>(count));
+  shift = std::min({shift, 32, 31 + m.shift});
+  m.mantissa = static_cast<std::int32_t>((std::int64_t{m.mantissa} << shift) / count);
+  m.shift -= shift;
   attributes.merge(integer);
   attributes["multipliers"] = Ints{m.mantissa};
   attributes["shifts"] = Ints{m.shift};
