@@ -394,7 +394,7 @@ class Run:
         if "torch" in only:
             jobs.append(lambda: self.made("torch", self.options.torch, "torch_models.py", 8 * self.options.count))
         if "brevitas" in only:
-            jobs.append(lambda: self.made("brevitas", self.options.torch, "brevitas_models.py", 4 * self.options.count))
+            jobs.append(lambda: self.made("brevitas", self.options.torch, "brevitas_models.py", 5 * self.options.count))
         if "files" in only:
             jobs.append(self.onnx)
         if "trees" in only:
