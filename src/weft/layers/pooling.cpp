@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 
+#include "weft/layers/dense_recipe.h"
 #include "weft/layers/float_run.h"
 #include "weft/layers/geometry.h"
 #include "weft/layers/layer_rows.h"
@@ -92,6 +93,24 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
   return apply_function(node, "activation", y, shape.back(), ctx);
 }
 
+/// What the order of the framework's additions can change in a mean of up to `taps` elements of `x`.
+void bound_sums(Symbol& symbol, const Recipe& recipe, const nn::Node& node, exact::ValueId x, const Scale& scale,
+                std::int64_t channels, std::int64_t taps) {
+  std::vector<double> bounds;
+  const std::int64_t different = scale.per_tensor() ? 1 : channels;
+  for (std::int64_t c = 0; c < different; ++c) {
+    const auto range = channel_range(recipe.value(x), c, different);
+    const Int largest = std::max(range.hi < 0 ? -range.hi : range.hi, range.lo < 0 ? -range.lo : range.lo);
+    const Rational& unit = scale.at(static_cast<std::size_t>(c));
+    const bool whole = fixed::log2_exact(unit) && fixed::floor_shift(largest * taps, range.step_log2) < (Int{1} << 24);
+    // The elements are no larger than the largest one, and so is their mean.
+    bounds.push_back(whole ? 0.0 : order_bound(fixed::to_double(unit) * static_cast<double>(largest), taps + 1));
+  }
+  if (std::all_of(bounds.begin(), bounds.end(), [](double b) { return b == 0.0; })) return;
+  symbol.order_bound = std::move(bounds);
+  symbol.sum_layer = node.name;
+}
+
 Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   const Shape x_shape = recipe.source().at(node.inputs[0]).shape;
   const Shape y_shape = recipe.source().at(node.outputs[0]).shape;
@@ -111,6 +130,7 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   window.x = symbol.value;
   // The smallest code never wins against the one that every window has.
   if (is_max(node)) window.pad = channel_range(recipe.value(symbol.value), 0, 1).lo;
+  const exact::ValueId pooled = symbol.value;
   const Scale scale = recipe.value(symbol.value).scale;
   std::vector<Rational> repeated;
   for (std::int64_t c = 0; !scale.per_tensor() && c < x_shape.back(); ++c)
@@ -138,6 +158,7 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
     }
     for (auto& f : out_scale.factors) f /= Rational(common);
   }
+  if (!is_max(node)) bound_sums(symbol, recipe, node, pooled, scale, x_shape.back(), taps);
   WEFT_TRY(symbol.value,
            recipe.add(node.name, exact::Reshape{symbol.value}, std::move(out_scale), node.origin, y_shape));
   const auto activation = node.functions.find("activation");

@@ -95,6 +95,21 @@ TEST(Certificate, PowersOfTwoAreExactOnACoarseGridOnly) {
   EXPECT_EQ(fine.codes_at_risk, expected);
 }
 
+TEST(Certificate, MeansOfRoundedNumbersCount) {
+  const auto mean_of_two = [](const std::string& elements) {
+    Chain c(2);
+    c.activation("a", elements);
+    c.add("Reshape", "r").attributes["shape"] = std::vector<std::int64_t>{2, 1};
+    c.add("AveragePool", "mean").attributes["pool"] = std::vector<std::int64_t>{2};
+    return c.activation("q", "quantized_bits(4,0,1)").certify("fixed<8,2>");
+  };
+  for (const auto& [layer, c] : mean_of_two("quantized_bits(4,0,1)")) EXPECT_EQ(c.word, layers::Word::Exact) << layer;
+  // The mean of two codes with the sum s is 0.15 s steps of the result: ties at s = 10 and s = -10.
+  const auto fine = mean_of_two("quantized_bits(4,0,1,alpha=0.3)").at("mean");
+  EXPECT_EQ(fine.word, layers::Word::FloatOrder) << notes(fine);
+  EXPECT_EQ(fine.codes_at_risk, 2U);
+}
+
 TEST(Certificate, AKernelInFrontOfAQuantizerCounts) {
   const auto fine = Chain(1).activation("f", "tanh").activation("q", "quantized_bits(16,0)").certify("fixed<24,4>");
   EXPECT_EQ(fine.at("q").word, layers::Word::FloatOrder);
