@@ -18,10 +18,18 @@ struct RowUse {
   Int constant = 0;
 };
 
-/// One sum to build: sum of coefficient * input, plus a constant.
+/// An earlier row that a row builds on.
+struct RowBase {
+  std::int64_t row = 0;
+  bool negate = false;
+  int slot = 0;  ///< when it is due
+};
+
+/// One sum to build: sum of coefficient * input, plus a constant, plus perhaps another row.
 struct RowPlan {
   std::vector<std::pair<std::int32_t, Int>> coefficients;
   Int constant = 0;
+  std::optional<RowBase> base;
   std::vector<RowUse> uses;
   int width_bits = 1;  ///< of the sum, above its common zeros
   int depth = 0;       ///< deadline in slots

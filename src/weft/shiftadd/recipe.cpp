@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "weft/shiftadd/differences.h"
 #include "weft/shiftadd/digits.h"
 #include "weft/shiftadd/finish.h"
 #include "weft/shiftadd/regroup.h"
@@ -23,8 +24,11 @@ std::uint64_t next_random(std::uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-std::optional<Solution> build(const Problem& problem, const Plan& plan, const CostModel& cost, const Recipe& recipe,
+std::optional<Solution> build(const Problem& problem, const Plan& whole, const CostModel& cost, const Recipe& recipe,
                               const Context& ctx) {
+  std::optional<Plan> chained;
+  if (recipe.chain > 0) chained = with_differences(whole, recipe.chain, recipe.narrowing);
+  const Plan& plan = chained ? *chained : whole;
   AdderGraph graph(problem.inputs, problem.arrival, plan.slots, cost, plan.clock);
   const int first_slot = plan.slots.empty() ? 0 : *std::min_element(plan.slots.begin(), plan.slots.end());
   std::map<std::pair<int, int>, std::shared_ptr<const LevelPlans>> plans;  // rows with one deadline and width share
@@ -34,6 +38,7 @@ std::optional<Solution> build(const Problem& problem, const Plan& plan, const Co
   for (const RowPlan& planned : plan.rows) {
     Row row;
     row.constant = planned.constant;
+    if (planned.base) row.late = planned.base->slot;
     auto& row_plans = plans[{planned.depth, plan.clock.counts_levels() ? 1 : planned.width_bits}];
     if (!row_plans) {
       row_plans = std::make_shared<const LevelPlans>(
@@ -61,11 +66,18 @@ std::optional<Solution> build(const Problem& problem, const Plan& plan, const Co
   for (const auto& [output, value] : plan.constant_outputs) {
     if (value != 0) outputs[static_cast<std::size_t>(output)] = graph.constant(value);
   }
+  std::vector<Term> sums;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     if (ctx.cancelled()) return std::nullopt;
     Row& row = rows[r];
     if (row.constant != 0) row.terms.push_back(graph.constant(row.constant));
+    if (const auto& base = plan.rows[r].base) {
+      const Term& term = sums[static_cast<std::size_t>(base->row)];
+      // The rest is the row plus or minus its base.
+      row.terms.push_back({term.operand, term.shift, term.negate != base->negate});
+    }
     const Term sum = best_sum(graph, row.terms, *row.plans, recipe.tree);
+    sums.push_back(sum);
     for (const RowUse& use : plan.rows[r].uses) {
       Term term{sum.operand, sum.shift + use.shift, sum.negate != use.negate};
       if (use.constant != 0) term = graph.add(term, graph.constant(use.constant));
@@ -86,11 +98,13 @@ std::vector<Recipe> first_recipes(std::int64_t digits, bool has_ternary) {
   };
   std::vector<Recipe> recipes;
   if (has_ternary) {
-    recipes = {recipe(Score::Mixed, 0.0, 0.1), recipe(Score::Mixed, 1.0, 0.1), recipe(Score::Overlap, 0.0, 0.1),
-               recipe(Score::Saved, 1.0, 0.1), recipe(Score::Saved, 0.0, 0.1), recipe(Score::Mixed, 0.5, 0.1)};
-    constexpr double kWorth[] = {1.0, 0.7, 1.0, 0.4, 0.4, 0.7};
+    recipes = {recipe(Score::Mixed, 0.0, 0.1), recipe(Score::Mixed, 1.0, 0.1),   recipe(Score::Overlap, 0.0, 0.1),
+               recipe(Score::Saved, 1.0, 0.1), recipe(Score::Overlap, 1.0, 0.1), recipe(Score::Mixed, 1.0, 0.1)};
+    constexpr double kWorth[] = {1.0, 0.7, 1.0, 0.4, 1.0, 1.0};
+    constexpr int kChain[] = {0, 0, 0, 0, 3, 5};
     for (std::size_t r = 0; r < recipes.size(); ++r) {
       recipes[r].sharing.worth = kWorth[r];
+      recipes[r].chain = kChain[r];
       recipes[r].dissolve = kWorth[r] > 0.5;
     }
 
@@ -124,6 +138,7 @@ Recipe random_recipe(std::uint64_t seed, bool has_ternary) {
     recipe.sharing.worth = 0.4 + 0.6 * next_uniform(state);
     recipe.narrowing = next_uniform(state);
     recipe.dissolve = next_random(state) % 2 == 0;
+    recipe.chain = next_random(state) % 2 == 0 ? 0 : static_cast<int>(1 + next_random(state) % 6);
   }
   return recipe;
 }

@@ -14,6 +14,7 @@ struct Recipe {
   SharingOptions sharing;
   TreeOptions tree;
   double narrowing = 1.0;  ///< see plan_levels
+  int chain = 0;           ///< rows that may build on each other, see with_differences
   bool dissolve = true;    ///< see RegroupOptions
   double recode = 0.0;     ///< share of the digit pairs that leave the canonical form
   std::uint64_t recode_seed = 0;

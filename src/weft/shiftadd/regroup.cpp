@@ -110,8 +110,10 @@ class Regrouper {
   }
 
   [[nodiscard]] std::size_t terms_of(std::size_t sum, const std::vector<Row>& rows) const {
-    const bool has_constant = sum >= nodes_ && rows[sum - nodes_].constant != 0;
-    return sums_[sum].terms.size() + (has_constant ? 1 : 0);
+    std::size_t terms = sums_[sum].terms.size();
+    if (sum >= nodes_ && rows[sum - nodes_].constant != 0) ++terms;
+    if (sum >= nodes_ && rows[sum - nodes_].late) ++terms;
+    return terms;
   }
 
   /// Whether the rows that use a node can add its terms themselves. Nodes are built as early as possible anyway.
@@ -121,6 +123,7 @@ class Regrouper {
       const Row& row = rows[user - nodes_];
       TimeBudget budget(*row.plans);
       if (row.constant != 0) budget.add(0);
+      if (row.late) budget.add(*row.late);
       for (const Term& term : sums_[user].terms) {
         if (at(term.operand) != n) budget.add(from_.slot(term.operand));
       }

@@ -150,6 +150,7 @@ class Sharer {
     for (std::size_t r = 0; r < rows_out_.size(); ++r) {
       budgets_.emplace_back(*rows_out_[r].plans);
       if (rows_out_[r].constant != 0) budgets_[r].add(0);
+      if (rows_out_[r].late) budgets_[r].add(*rows_out_[r].late);
       for (const Term& term : rows_out_[r].terms) {
         const auto symbol =
             static_cast<std::int32_t>(std::lower_bound(nodes.begin(), nodes.end(), term.operand) - nodes.begin());

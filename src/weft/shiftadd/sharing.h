@@ -16,6 +16,7 @@ namespace weft::shiftadd {
 struct Row {
   std::vector<Term> terms;
   Int constant = 0;
+  std::optional<int> late;                  ///< slot of another term that is not shared
   std::shared_ptr<const LevelPlans> plans;  ///< by when the sum is due
 };
 
