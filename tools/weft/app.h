@@ -52,6 +52,7 @@ void add_compare(CLI::App& root, App& app);
 void add_verify(CLI::App& root, App& app);
 void add_export(CLI::App& root, App& app);
 void add_synth(CLI::App& root, App& app);
+void add_cmvm(CLI::App& root, App& app);
 void add_information(CLI::App& root, App& app);
 
 /// Left-aligned columns separated by two blanks; numbers right-aligned where every cell of a column is one.

@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
   cli::add_verify(root, app);
   cli::add_export(root, app);
   cli::add_synth(root, app);
+  cli::add_cmvm(root, app);
   cli::add_information(root, app);
   try {
     root.parse(argc, argv);

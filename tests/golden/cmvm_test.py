@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""weft cmvm: the written graph computes the matrix, the totals are those of its nodes, and bad calls leave nothing.
+
+    python cmvm_test.py WEFT
+"""
+
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+
+def run(weft, folder, *words):
+    return subprocess.run([weft, "cmvm", *words], cwd=folder, capture_output=True, text=True)
+
+
+def evaluate(graph, x):
+    values = []
+
+    def value(term):
+        shifted = values[term["node"]] << term["shift"]
+        return -shifted if term["negate"] else shifted
+
+    for node in graph["nodes"]:
+        result = x[node["input"]] if "input" in node else node.get("constant", 0)
+        result += sum(value(t) for t in node.get("sum", ()))
+        low, high = map(int, node["range"])
+        assert low <= result <= high, (node, result)
+        values.append(result)
+    return [value(t) if t else 0 for t in graph["outputs"]]
+
+
+def check_graph(graph, matrix, bias, ranges, draw):
+    sums = [n["sum"] for n in graph["nodes"] if "sum" in n]
+    assert graph["adders"] == len(sums)
+    assert graph["three_input_adders"] == sum(len(s) == 3 for s in sums)
+    assert graph["two_input_adders"] == sum(len(s) == 2 for s in sums)
+    assert graph["delay"] == max((graph["nodes"][t["node"]]["delay"] for t in graph["outputs"] if t), default=0)
+    for _ in range(20):
+        x = [draw.choice([low, high, draw.randint(low, high)]) for low, high in ranges]
+        want = [b + sum(m * v for m, v in zip(column, x)) for column, b in zip(zip(*matrix), bias)]
+        assert evaluate(graph, x) == want
+
+
+def main():
+    weft = str(pathlib.Path(sys.argv[1]).resolve())
+    draw = random.Random(3)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        matrix = [[draw.randint(-40, 40) for _ in range(5)] for _ in range(7)]
+        bias = [draw.randint(-500, 500) for _ in range(5)]
+        ranges = [[-8, 7], [0, 3], [-1, 1], [0, 255], [-128, 127], [0, 1], [5, 6]]
+        (folder / "m.json").write_text(json.dumps(matrix))
+        (folder / "m.csv").write_text("\n".join(",".join(map(str, row)) for row in matrix))
+        (folder / "bias.json").write_text(json.dumps([bias]))
+        (folder / "ranges.json").write_text(json.dumps(ranges))
+        (folder / "cost.json").write_text(json.dumps({"two": {}, "three": {"delay": 1.5, "lut_per_eight_bits": 1}}))
+        for words, three in (([], False), (["--cost", "cost.json"], True), (["--part", "xcvu9p", "--ternary-lut", "1"], True),
+                             (["--max-levels", "9"], False), (["--any-delay"], False), (["--effort", "0.2"], False)):
+            for source in ("m.json", "m.csv"):
+                done = run(weft, folder, source, "--bias", "bias.json", "--ranges", "ranges.json", "-o", "g.json", "--json", *words)
+                assert done.returncode == 0, done.stderr
+                graph = json.loads((folder / "g.json").read_text())
+                check_graph(graph, matrix, bias, ranges, draw)
+                assert (graph["three_input_adders"] > 0) == three, words
+                assert json.loads(done.stdout)["nodes"] == graph["nodes"]
+        run(weft, folder, "m.json", "-o", "a.json", "--threads", "1")
+        run(weft, folder, "m.json", "-o", "b.json", "--threads", "3")
+        assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes()
+
+        for words, code, says in ((["none.npy"], 1, "none.npy"), (["m.json", "--ranges", "bias.json"], 1, "bias.json"),
+                                  (["m.json", "--bias", "m.json"], 1, "m.json"), (["m.json", "--max-levels", "2"], 1, "cannot be met"),
+                                  (["m.json", "--part", "nothing"], 1, "nothing"), (["m.json", "--input-type", "auto"], 1, "auto"),
+                                  (["m.json", "--cost", "m.json"], 1, "m.json"), (["m.json", "--part", "ecp5", "--ternary-lut", "1"], 2, "ECP5"),
+                                  (["m.json", "--max-delay", "3", "--max-levels", "3"], 2, "max-delay")):
+            done = run(weft, folder, *words, "-o", "bad.json")
+            assert done.returncode == code and says in done.stderr + done.stdout, (words, done)
+            assert not (folder / "bad.json").exists()
+    print("weft cmvm: graphs, totals and diagnostics as expected")
+
+
+if __name__ == "__main__":
+    main()
