@@ -84,7 +84,7 @@ class Support:
         np.savez(self.work / "reference_in.npz", **{str(i): x for i, x in enumerate(inputs.values())})
         kinds = {".onnx": ("onnxruntime", "qonnx-quant"), ".h5": ("qkeras", "hgq2"), ".json": ("qkeras",), ".keras": ("hgq2", "keras3"),
                  ".tflite": ("keras3",), "": ("keras3",)}.get(path.suffix, ())
-        for kind in kinds:
+        for kind in () if "trees" in path.parts and path.suffix == ".json" else kinds:
             if kind not in self.environments:
                 continue
             found = self.ask(kind, {"model": str(path), "inputs": str(self.work / "reference_in.npz"),
