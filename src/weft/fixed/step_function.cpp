@@ -295,10 +295,15 @@ std::optional<Pieces> to_pieces(const StepFunction& function, const Range& x, st
     return out;
   }
   const auto& f = std::get<ShiftRound>(function);
-  const auto points = folding_points(f, tight, limit);
-  if (!points) return std::nullopt;
   // Found on grid indices, so that codes between grid points cost nothing.
   const int step = step_of(tight);
+  if (f.overflow == Overflow::Sat || never_folds(f, tight)) {
+    // From one grid point to the next the result rises by at most this power of two.
+    const Int rise = evaluate_shift(f, tight.hi) - evaluate_shift(f, tight.lo);
+    if (rise >> std::clamp(step - f.shift, 0, 126) >= static_cast<Int>(limit)) return std::nullopt;
+  }
+  const auto points = folding_points(f, tight, limit);
+  if (!points) return std::nullopt;
   auto out = pieces_of([&](Int index) { return evaluate_shift(f, index << step); }, tight.lo >> step, tight.hi >> step,
                        *points, limit);
   if (out) {
