@@ -13,11 +13,13 @@
 
 #include "weft/layers/dense_recipe.h"
 #include "weft/layers/recurrent.h"
-#include "weft/layers/scaled_float.h"
+#include "weft/layers/shared_functions.h"
 #include "weft/layers/symbol_arithmetic.h"
 
 namespace weft::layers {
 namespace {
+
+using Domain = SharedFunctions::Domain;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -30,7 +32,11 @@ struct Bounds {
 class CellRecipe {
  public:
   CellRecipe(const nn::Node& node, Recipe& recipe, Context& ctx)
-      : node_(node), recipe_(recipe), ctx_(ctx), r_(recurrence_of(recipe.source(), node)) {}
+      : node_(node),
+        recipe_(recipe),
+        ctx_(ctx),
+        r_(recurrence_of(recipe.source(), node)),
+        functions_(node, recipe, ctx) {}
 
   Result<void> lower() {
     recipe_.certificate(node_.name, node_.op);
@@ -190,46 +196,18 @@ class CellRecipe {
 
   // --- functions and types
 
-  /// Results of the steps of one function are step functions of equal values in every step but perhaps the first; they
-  /// are made once.
-  struct Remembered {
-    Scale from;
-    std::vector<fixed::Range> ranges;
-    std::vector<double> bound;
-    exact::Requant requant;
-    Scale to;
-  };
-
-  template <class Make>
-  Result<Symbol> once(const std::string& key, Symbol in, Make make) {
+  /// A function that all steps share. Where its result type was chosen, they share it for more codes than one reaches.
+  Result<Symbol> once(const std::string& key, Symbol in, SharedFunctions::Domain domain,
+                      const SharedFunctions::Make& make) {
     // The layer is `quantized` already: how float32 would have rounded sums of other numbers says nothing.
     if (chosen_) in.order_bound.clear();
-    const exact::Value& x = recipe_.value(in.value);
-    const auto it = remembered_.find(key);
-    if (it != remembered_.end() && it->second.from == x.scale && it->second.ranges == x.ranges &&
-        it->second.bound == in.order_bound) {
-      exact::Requant again = it->second.requant;
-      again.x = in.value;
-      Symbol out{.value = {}, .pending = {}, .order_bound = {}, .sum_layer = {}, .layer = node_.name};
-      WEFT_TRY(out.value, recipe_.add(name(key), std::move(again), it->second.to, node_.origin));
-      return out;
-    }
-    Remembered made{x.scale, x.ranges, in.order_bound, {}, {}};
-    WEFT_TRY(Symbol out, make(in));
-    const exact::Value& y = recipe_.value(out.value);
-    const auto* requant = std::get_if<exact::Requant>(&y.primitive);
-    if (requant != nullptr && requant->x == in.value && out.pending.empty() && out.order_bound.empty()) {
-      made.requant = *requant;
-      made.to = y.scale;
-      remembered_.insert_or_assign(key, std::move(made));
-    }
-    return out;
+    return functions_.apply(key, in, domain, make);
   }
 
   Result<Symbol> typed(const std::string& key, const Symbol& in, const fixed::FixedType& type,
                        const std::string& what) {
-    // Pending steps other than those of the first call with this key would make another function.
-    return once(key, in, [&](const Symbol& s) { return recipe_.cast(node_, s, type, what); });
+    return once(key, in, Domain::Rounded,
+                [&](Recipe& recipe, const Symbol& s) { return recipe.cast(node_, s, type, what); });
   }
 
   /// The bounds of a function's results, when they are finite.
@@ -274,19 +252,20 @@ class CellRecipe {
       WEFT_TRY(z, recipe_.apply(node_, std::move(z), spec));
     }
     if (quantizer) {
-      WEFT_TRY(Symbol y, once(label, z, [&](const Symbol& s) { return recipe_.apply(node_, s, it->second); }));
+      WEFT_TRY(Symbol y, once(label, z, Domain::Reachable,
+                              [&](Recipe& recipe, const Symbol& s) { return recipe.apply(node_, s, it->second); }));
       if (!set_gate) return y;
       return typed(label + "_gate", y, *set_gate, kGate);
     }
     if (linear && !set_gate && modelled_ && z.pending.empty()) return z;
     WEFT_TRY(const Bounds bounds, bounds_of(role));
     const auto type = set_gate ? *set_gate : recipe_.policy().default_intermediate(node_, kGate, bounds.lo, bounds.hi);
-    return once(label, z, [&](const Symbol& s) -> Result<Symbol> {
+    return once(label, z, Domain::Rounded, [&](Recipe& recipe, const Symbol& s) -> Result<Symbol> {
       Symbol f = s;
       if (!linear) {
-        WEFT_TRY(f, recipe_.apply(node_, std::move(f), it->second));
+        WEFT_TRY(f, recipe.apply(node_, std::move(f), it->second));
       }
-      return recipe_.cast(node_, f, type, kGate);
+      return recipe.cast(node_, f, type, kGate);
     });
   }
 
@@ -303,7 +282,8 @@ class CellRecipe {
   /// QKeras' state quantizer at the entry of a step.
   Result<Symbol> entering(const char* label, const Symbol& state) {
     if (!has_state_quantizer_) return state;
-    return once(label, state, [&](const Symbol& s) { return recipe_.apply(node_, s, node_.functions.at("state")); });
+    return once(label, state, Domain::Reachable,
+                [&](Recipe& recipe, const Symbol& s) { return recipe.apply(node_, s, node_.functions.at("state")); });
   }
 
   /// The exact sums of [parts...] with a stacked kernel.
@@ -482,7 +462,7 @@ class CellRecipe {
   std::optional<IntegerParameter> output_gate_;
   std::optional<IntegerParameter> bias_;
   std::optional<IntegerParameter> recurrent_bias_;
-  std::map<std::string, Remembered> remembered_;
+  SharedFunctions functions_;
   Symbol h_;
   Symbol c_;
 };

@@ -20,6 +20,7 @@ namespace weft::layers {
 namespace {
 
 constexpr std::size_t kMaxPieces = std::size_t{1} << 22;
+constexpr int kFloatBits = 24;
 
 /// A cast to a fixed-point type as a Function.
 class FixedCast final : public quantizers::Function {
@@ -281,7 +282,7 @@ Result<Symbol> Recipe::straight_lines(const nn::Node& node, const Symbol& symbol
     functions.push_back({[&symbol, real, e, up = type.frac_bits()](Int code) {
                            return std::ldexp(static_cast<double>(run_steps(symbol.pending, real(code), e)), up);
                          },
-                         range, turning_codes(symbol.pending, cast, real, e, range)});
+                         range, turning_codes(symbol.pending, cast, real, e, range), kFloatBits});
   }
   // Lines end in a clip. Where nothing leaves the type, that is what its wrapping would do.
   fixed::FixedType clipped = type;

@@ -35,6 +35,10 @@ struct Target {
     if (std::isnan(u)) return std::clamp(0.0, lo, hi);
     return std::clamp(u, lo - 2.0, hi + 2.0);
   }
+  /// What the last right bit of a result of this size is worth.
+  [[nodiscard]] double noise(double size) const {
+    return size == 0.0 ? 0.0 : std::ldexp(1.0, std::ilogb(size) + 1 - function.significant_bits);
+  }
 };
 
 struct Segment {
@@ -62,8 +66,8 @@ void for_samples(Int a, Int b, const F& f) {
   }
 }
 
-/// The line through both ends, moved to the middle of its errors; `worst` is half their spread. A constant where that
-/// is as good: long flat tails must not ask for fine slopes.
+/// The line through both ends, moved to the middle of its errors; `worst` is half their spread, 0 where that is within
+/// the function's own noise. A constant where that is as good: long flat tails must not ask for fine slopes.
 Segment fit(const Target& u, Int a, Int b, double& worst) {
   Segment s{a, b, u(a), 0.0};
   worst = 0.0;
@@ -84,11 +88,13 @@ Segment fit(const Target& u, Int a, Int b, double& worst) {
   });
   worst = 0.5 * (high - low);
   s.base += 0.5 * (low + high);
-  if (0.5 * (most - least) <= 0.5 * kTolerance) {
+  const double noise = u.noise(std::max(std::fabs(least), std::fabs(most)));
+  if (0.5 * (most - least) <= 0.5 * std::max(kTolerance, noise)) {
     worst = 0.5 * (most - least);
     s.slope = 0.0;
     s.base = 0.5 * (most + least);
   }
+  if (worst <= noise) worst = 0.0;
   return s;
 }
 
@@ -98,6 +104,7 @@ std::vector<Segment> segments_of(const Target& u, const fixed::Range& range, con
                                  Int longest, double tolerance, std::size_t most) {
   std::vector<Segment> out;
   Int at = range.lo;
+  Int first = 1;
   while (true) {
     if (out.size() == most) return {};
     const auto border = std::upper_bound(borders.begin(), borders.end(), at);
@@ -105,10 +112,10 @@ std::vector<Segment> segments_of(const Target& u, const fixed::Range& range, con
     if (limit - at >= longest) limit = at + longest - 1;
     double worst = 0.0;
     Segment best = fit(u, at, at, worst);
-    // The longest that fits: doubled until it does not, then between.
+    // The longest that fits: doubled until it does not, then between. Neighbours are about as long as each other.
     Int good = at;
     Int bad = limit + 1;
-    for (Int length = 1; good < limit; length *= 2) {
+    for (Int length = first; good < limit; length *= 2) {
       const Int end = limit - at < length ? limit : at + length;
       const Segment longer = fit(u, at, end, worst);
       if (worst > tolerance) {
@@ -125,6 +132,7 @@ std::vector<Segment> segments_of(const Target& u, const fixed::Range& range, con
       if (worst <= tolerance) best = other;
     }
     out.push_back(best);
+    first = std::max<Int>((good - at) / 2, 1);
     if (good >= range.hi) return out;
     at = good + 1;
   }
@@ -235,30 +243,38 @@ struct Frame {
   Int exhaustive = 0;            ///< codes up to which all are looked at
 };
 
-std::vector<Segment> choose(const Target& u, const fixed::Range& range, std::vector<Int>& borders, const Frame& frame,
-                            double& tolerance) {
+/// Segments of one function and the tolerance that they needed.
+struct Chosen {
+  std::vector<Int> borders;
+  std::vector<Segment> segments;
+  double tolerance = kTolerance;
+};
+
+Chosen choose(const Target& u, std::vector<Int> borders, const Frame& frame) {
   std::sort(borders.begin(), borders.end());
+  Chosen out{std::move(borders), {}, kTolerance};
   while (true) {
-    auto segments = segments_of(u, range, borders, frame.longest, tolerance, frame.most);
-    if (!segments.empty()) return segments;
-    tolerance *= 2.0;
+    out.segments = segments_of(u, u.function.range, out.borders, frame.longest, out.tolerance, frame.most);
+    if (!out.segments.empty()) return out;
+    out.tolerance *= 2.0;
   }
 }
 
+Target target_of(const CodeFunction& function, const Frame& frame) {
+  return {function, static_cast<double>(frame.lo_code), static_cast<double>(frame.hi_code)};
+}
+
 /// The lines of one function, and how far they are off.
-Made make_lines(const CodeFunction& function, const Frame& frame, int slope_bits) {
+Made make_lines(const CodeFunction& function, Chosen chosen, const Frame& frame, int slope_bits) {
   const auto& type = frame.type;
   const Int lo_code = frame.lo_code;
   const Int hi_code = frame.hi_code;
-  const auto lo = static_cast<double>(lo_code);
-  const auto hi = static_cast<double>(hi_code);
-  const Target u{function, lo, hi};
-  std::vector<Int> borders = function.turns;
-  borders.push_back(0);  // what functions of networks do, they do around zero
+  const Target u = target_of(function, frame);
+  const double noise = u.noise(std::max(std::fabs(u.lo), std::fabs(u.hi)));
   Made out;
   for (int round = 0;; ++round) {
-    double tolerance = kTolerance;
-    auto segments = choose(u, function.range, borders, frame, tolerance);
+    if (round > 0) chosen = choose(u, std::move(chosen.borders), frame);
+    auto segments = std::move(chosen.segments);
     Lines lines;
     lines.slope_bits = slope_bits;
     lines.last = fixed::ShiftRound{slope_bits + kGuardBits,
@@ -274,20 +290,22 @@ Made make_lines(const CodeFunction& function, const Frame& frame, int slope_bits
       lines.slope.push_back(rounded(std::ldexp(s.slope, kGuardBits + slope_bits)));
     }
     lines.segments = std::move(segments);
-    Checker checker(lines, u, lo, hi);
+    Checker checker(lines, u, u.lo, u.hi);
+    double slack = 0.0;
     out.exhaustive = function.range.hi - function.range.lo < frame.exhaustive;
     if (out.exhaustive) {
       out.worst = checker.everywhere();
     } else {
       double travelled = 0.0;
       for (const auto& s : lines.segments) travelled += std::fabs(u(s.end) - u(s.start));
-      out.worst = checker.by_monotony(function.turns, std::max(0.125, travelled / 0x1p18));
+      slack = std::max(0.125, travelled / 0x1p18);
+      out.worst = checker.by_monotony(function.turns, slack);
     }
     out.lines = std::move(lines);
     // Something between the samples: a border there, and once more.
-    if (out.worst <= tolerance + 1.0 || round == kRounds) return out;
-    borders.push_back(checker.worst_at());
-    borders.push_back(checker.worst_at() + 1);
+    if (out.worst <= std::max(chosen.tolerance, noise) + slack + 1.0 || round == kRounds) return out;
+    chosen.borders.push_back(checker.worst_at());
+    chosen.borders.push_back(checker.worst_at() + 1);
   }
 }
 
@@ -379,18 +397,19 @@ Result<WideResult> add_segments(Recipe& recipe, const Origin& origin, const std:
   }
   // The lengths say how fine the slopes must be.
   int slope_bits = 0;
+  std::vector<Chosen> chosen;
   for (const auto& f : functions) {
-    const Target u{f, static_cast<double>(lo), static_cast<double>(hi)};
+    if (recipe.context().cancelled()) return recipe.context().fail(Kind::Cancelled, origin, "the run was interrupted");
     std::vector<Int> borders = f.turns;
-    borders.push_back(0);
-    double tolerance = kTolerance;
-    for (const auto& s : choose(u, f.range, borders, frame, tolerance))
+    borders.push_back(0);  // what functions of networks do, they do around zero
+    chosen.push_back(choose(target_of(f, frame), std::move(borders), frame));
+    for (const auto& s : chosen.back().segments)
       if (s.slope != 0.0) slope_bits = std::max(slope_bits, fixed::width_bits(0, s.end - s.start, false));
   }
   std::vector<Made> made;
-  for (const auto& f : functions) {
+  for (std::size_t i = 0; i < functions.size(); ++i) {
     if (recipe.context().cancelled()) return recipe.context().fail(Kind::Cancelled, origin, "the run was interrupted");
-    made.push_back(make_lines(f, frame, slope_bits));
+    made.push_back(make_lines(functions[i], std::move(chosen[i]), frame, slope_bits));
   }
   WideResult out;
   out.report = {false, 0, 0.0, true};

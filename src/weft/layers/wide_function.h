@@ -20,6 +20,8 @@ struct CodeFunction {
   fixed::Range range;
   /// Codes that begin parts on which `units` is monotone, ascending.
   std::vector<Int> turns{};
+  /// Leading bits of `units` that are right: a line need not follow what lies behind them.
+  int significant_bits = 53;
 };
 
 /// How a function became integer.
