@@ -17,10 +17,6 @@
 namespace weft::formats::keras {
 namespace {
 
-/// Keys that every layer has.
-constexpr std::string_view kCommonKeys[] = {
-    "name", "dtype", "trainable", "batch_input_shape", "batch_shape", "activity_regularizer"};
-
 /// An architecture and where its weights are.
 struct Opened {
   std::string file;
@@ -215,8 +211,8 @@ class Importer {
   void add_layer(const Topology& topology, std::size_t index) {
     const auto& layer = topology.layers[index];
     ConfigReader config(*layer.config, layer.origin, ctx_);
-    check_dtype(config);
     if (layer.class_name == "InputLayer") {
+      check_dtype(config);
       add_input(config, layer, index);
       ok_ = ok_ && config.ok();
       return;
@@ -230,7 +226,7 @@ class Importer {
       tensors_[index] = {graph_.add_tensor(layer.name, {})};
       return;
     }
-    check_keys(config, *row);
+    check_config(config, *row);
     check_call(config, layer, *row);
     LayerImport in{.layer = layer, .config = config, .keras_major = source_.keras_major, .inputs = {}, .variables = {}};
     in.user = find_user_layer(user_, layer.class_name, layer.package);
@@ -359,11 +355,9 @@ class Importer {
   }
 
   void add_input(ConfigReader& config, const LayerEntry& layer, std::size_t index) {
-    for (const auto& [key, value] : layer.config->items()) {
-      static constexpr std::string_view kKnown[] = {"name", "dtype", "batch_input_shape", "batch_shape", "trainable"};
-      static constexpr std::string_view kRefused[] = {"sparse", "ragged", "optional"};
-      check_key(config, key, value, kKnown, kRefused);
-    }
+    for (const auto& [key, value] : layer.config->items())
+      check_key(config, key, value, {"name", "dtype", "batch_input_shape", "batch_shape", "trainable"},
+                {"sparse", "ragged", "optional"});
     Shape shape;
     const auto* batched = config.find("batch_input_shape");
     if (batched == nullptr) batched = config.find("batch_shape");
@@ -392,26 +386,6 @@ class Importer {
     tensors_[index] = {graph_.add_tensor(layer.name, config.ok() ? shape : Shape{})};
   }
 
-  template <class Known, class Refused>
-  static void check_key(ConfigReader& config, const std::string& key, const Json& value, const Known& known,
-                        const Refused& refused) {
-    if (std::find(std::begin(known), std::end(known), key) != std::end(known)) return;
-    if (std::find(std::begin(refused), std::end(refused), key) == std::end(refused)) {
-      return config.fail(Kind::AttributeUnknown, fmt::format("unknown attribute `{}`", key));
-    }
-    if (value.is_null() || value == false) return;
-    config.fail(Kind::AttributeUnsupported,
-                fmt::format("attribute `{}` is {}, which is not supported", key, shown(value)));
-  }
-
-  static void check_keys(ConfigReader& config, const LayerRow& row) {
-    std::vector<std::string_view> known(std::begin(kCommonKeys), std::end(kCommonKeys));
-    known.insert(known.end(), row.used.begin(), row.used.end());
-    known.insert(known.end(), row.ignored.begin(), row.ignored.end());
-    if (!config.json().is_object()) return config.fail(Kind::ModelMalformed, "the layer's config is no object");
-    for (const auto& [key, value] : config.json().items()) check_key(config, key, value, known, row.refused);
-  }
-
   /// Arguments of the call, besides tensors in front, that the row does not read.
   static void check_call(ConfigReader& config, const LayerEntry& layer, const LayerRow& row) {
     if (row.any_call) return;
@@ -426,26 +400,6 @@ class Importer {
                              : fmt::format("the layer is called with `{}={}`; remove the argument", argument.key,
                                            shown(*argument.value)));
     }
-  }
-
-  /// "float32", or Keras' policy object of that name.
-  static void check_dtype(ConfigReader& config) {
-    const auto* dtype = config.find("dtype");
-    if (dtype == nullptr) return;
-    std::string name;
-    if (dtype->is_string()) {
-      name = dtype->get<std::string>();
-    } else if (const auto* inner = member(*dtype, "config"); inner != nullptr) {
-      name = text_member(*inner, "name");
-    }
-    if (name == "float32") return;
-    // Whole numbers are given as such to an input.
-    const bool whole = name == "int32" || name == "int64" || name == "int16" || name == "int8" || name == "uint8";
-    if (whole && config.origin().op == "InputLayer") return;
-    config.fail(
-        Kind::AttributeUnsupported,
-        fmt::format("the layer computes in {}; only float32 is reproduced exactly, set the layer's dtype to float32",
-                    name.empty() ? shown(*dtype) : fmt::format("`{}`", name)));
   }
 
   Opened source_;

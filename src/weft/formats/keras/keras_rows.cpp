@@ -22,9 +22,18 @@ void import_batch_norm(LayerImport& in) {
   in.node.attributes["epsilon"] = in.config.number("epsilon", 1e-3);
   in.node.attributes["form"] = std::string("keras");
   in.node.attributes["inverse"] = std::string("rsqrt");
-  const auto channels = batch_norm_channels(in, in.input());
-  take_batch_norm_weights(in, channels);
-  in.output = in.input();
+  finish_batch_norm(in);
+}
+
+/// Rows of a table by whole numbers.
+void import_embedding(LayerImport& in) {
+  const auto rows = in.config.integer("input_dim");
+  const auto columns = in.config.integer("output_dim");
+  if (!in.config.ok()) return;
+  if (rows < 1 || columns < 1 || !within_limits({rows, columns}, in.config.context()))
+    return in.config.fail(Kind::ModelMalformed, fmt::format("a table of {} rows of {} numbers", rows, columns));
+  in.take("embeddings", "table", {rows, columns});
+  in.infer_output();
 }
 
 /// mean and variance have one extent for each kept axis; the node wants them broadcastable to its input.
@@ -257,6 +266,14 @@ std::vector<LayerRow> keras_rows() {
        .refused = dense_refused(),
        .weights = dense_weights(),
        .import = import_dense},
+      {.class_name = "Embedding",
+       .package = "keras",
+       .op = "Embedding",
+       .used = {"input_dim", "output_dim"},
+       .ignored = {"embeddings_initializer", "embeddings_regularizer", "embeddings_constraint", "input_length"},
+       .refused = {"mask_zero", "sparse", "lora_rank", "lora_alpha", "quantization_mode", "quantization_config"},
+       .weights = {{.name = "embeddings"}},
+       .import = import_embedding},
       plain_row("Flatten", "Reshape", {"data_format"}, import_flatten),
       plain_row("LeakyReLU", "Activation", {"alpha", "negative_slope"}, import_leaky_relu),
       merge_row("Maximum", "Maximum"),

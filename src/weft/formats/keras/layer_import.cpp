@@ -9,6 +9,7 @@
 #include "weft/formats/keras/keras.h"
 #include "weft/formats/keras/ops_rows.h"
 #include "weft/formats/keras/row_parts.h"
+#include "weft/formats/keras/spatial_parts.h"
 #include "weft/layers/layer.h"
 
 namespace weft::formats::keras {
@@ -18,6 +19,10 @@ bool fits(const Shape& have, const Shape& wanted) {
   return std::equal(have.begin(), have.end(), wanted.begin(), wanted.end(),
                     [](std::int64_t h, std::int64_t w) { return w == -1 || h == w; });
 }
+
+/// Keys that every layer has.
+constexpr std::string_view kCommonKeys[] = {
+    "name", "dtype", "trainable", "batch_input_shape", "batch_shape", "activity_regularizer"};
 
 struct Hint {
   std::string_view class_name;
@@ -110,11 +115,17 @@ void LayerImport::finish(std::optional<nn::TensorId> tensor) {
   if (tensor && (graph->nodes.empty() || graph->nodes.back().outputs[0] != *tensor))
     tensor = emit("", "Identity", {*tensor});
   if (!tensor) return config.fail_reported();
+  finish_all({*tensor});
+}
+
+void LayerImport::finish_all(std::vector<nn::TensorId> outputs) {
   auto& last = graph->nodes.back();
-  names->erase(last.name);
-  last.name = layer.name;
-  graph->tensors[tensor->index].name = layer.name;
-  results = {*tensor};
+  if (last.outputs[0] == outputs.at(0)) {
+    names->erase(last.name);
+    last.name = layer.name;
+    graph->tensors[outputs[0].index].name = layer.name;
+  }
+  results = std::move(outputs);
 }
 
 bool LayerImport::ready() const {
@@ -161,6 +172,45 @@ void LayerImport::take(std::string_view variable, const std::string& role, const
   node.parameters[role].values = std::move(values).value();
 }
 
+void check_key(ConfigReader& config, const std::string& key, const Json& value,
+               const std::vector<std::string_view>& known, const std::vector<std::string_view>& refused) {
+  if (std::find(known.begin(), known.end(), key) != known.end()) return;
+  if (std::find(refused.begin(), refused.end(), key) == refused.end())
+    return config.fail(Kind::AttributeUnknown, fmt::format("unknown attribute `{}`", key));
+  if (value.is_null() || value == false) return;
+  config.fail(Kind::AttributeUnsupported,
+              fmt::format("attribute `{}` is {}, which is not supported", key, shown(value)));
+}
+
+void check_config(ConfigReader& config, const LayerRow& row) {
+  check_dtype(config);
+  std::vector<std::string_view> known(std::begin(kCommonKeys), std::end(kCommonKeys));
+  known.insert(known.end(), row.used.begin(), row.used.end());
+  known.insert(known.end(), row.ignored.begin(), row.ignored.end());
+  if (!config.json().is_object()) return config.fail(Kind::ModelMalformed, "the layer's config is no object");
+  for (const auto& [key, value] : config.json().items()) check_key(config, key, value, known, row.refused);
+}
+
+/// "float32", or Keras' policy object of that name.
+void check_dtype(ConfigReader& config) {
+  const auto* dtype = config.find("dtype");
+  if (dtype == nullptr) return;
+  std::string name;
+  if (dtype->is_string()) {
+    name = dtype->get<std::string>();
+  } else if (const auto* inner = member(*dtype, "config"); inner != nullptr) {
+    name = text_member(*inner, "name");
+  }
+  if (name == "float32") return;
+  // Whole numbers are given as such to an input.
+  const bool whole = name == "int32" || name == "int64" || name == "int16" || name == "int8" || name == "uint8";
+  if (whole && config.origin().op == "InputLayer") return;
+  config.fail(
+      Kind::AttributeUnsupported,
+      fmt::format("the layer computes in {}; only float32 is reproduced exactly, set the layer's dtype to float32",
+                  name.empty() ? shown(*dtype) : fmt::format("`{}`", name)));
+}
+
 const std::vector<LayerRow>& layer_rows() {
   static const std::vector<LayerRow> rows = [] {
     auto all = keras_rows();
@@ -175,6 +225,9 @@ const std::vector<LayerRow>& layer_rows() {
     for (auto& row : attention_rows()) all.push_back(std::move(row));
     for (auto& row : hgq_attention_rows()) all.push_back(std::move(row));
     for (auto& row : recurrent_rows()) all.push_back(std::move(row));
+    for (auto& row : time_distributed_rows()) all.push_back(std::move(row));
+    for (auto& row : resize_rows()) all.push_back(std::move(row));
+    for (auto& row : transposed_rows()) all.push_back(std::move(row));
     auto spatial = spatial_rows();
     std::move(spatial.begin(), spatial.end(), std::back_inserter(all));
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.class_name < b.class_name; });

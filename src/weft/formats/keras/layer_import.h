@@ -40,6 +40,8 @@ struct LayerImport {
 
   /// Makes `tensor` the layer's only output: the node that makes it takes the layer's name.
   void finish(std::optional<nn::TensorId> tensor);
+  /// The same with several outputs; the last node takes the layer's name when it makes the first of them.
+  void finish_all(std::vector<nn::TensorId> outputs);
 
   /// The recipe of a layer of the user's own.
   const UserLayer* user = nullptr;
@@ -100,6 +102,14 @@ struct LayerRow {
   bool any_call = false;
 };
 
+/// Reports config keys that the row does not know or refuses, and number formats other than float32.
+void check_config(ConfigReader& config, const LayerRow& row);
+/// The latter alone.
+void check_dtype(ConfigReader& config);
+/// Reports a key that is in neither list, or in `refused` and in use.
+void check_key(ConfigReader& config, const std::string& key, const Json& value,
+               const std::vector<std::string_view>& known, const std::vector<std::string_view>& refused);
+
 /// All rows, by class name.
 const std::vector<LayerRow>& layer_rows();
 const LayerRow* find_row(std::string_view class_name, std::string_view package);
@@ -108,8 +118,9 @@ std::vector<LayerRow> function_rows();
 std::vector<LayerRow> qkeras_rows();
 /// Of both: convolutions, pools and what else has spatial axes.
 std::vector<LayerRow> spatial_rows();
-/// Of both: recurrent layers, Bidirectional, TimeDistributed.
+/// Of both: recurrent layers, Bidirectional.
 std::vector<LayerRow> recurrent_rows();
+std::vector<LayerRow> time_distributed_rows();
 
 /// A way out for a class that no row knows.
 std::string way_out(const LayerEntry& layer);

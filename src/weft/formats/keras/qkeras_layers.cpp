@@ -12,23 +12,6 @@ namespace {
 using Ints = std::vector<std::int64_t>;
 using Tensor = std::optional<nn::TensorId>;
 
-/// `values` after a quantizer, as a parameter that is exact already.
-std::optional<nn::Parameter> quantized_values(LayerImport& in, FloatTensor values,
-                                              const std::optional<quantizers::Spec>& spec) {
-  if (!spec) return nn::Parameter{std::move(values), {}, {}};
-  const auto function = quantizers::make(*spec, in.config.origin(), in.config.context());
-  if (function) {
-    auto done = (*function)->quantize(values, in.config.origin(), in.config.context());
-    if (done) {
-      nn::Parameter out{done->values, {}, {}};
-      out.quantized = std::move(done).value();
-      return out;
-    }
-  }
-  in.config.fail_reported();
-  return std::nullopt;
-}
-
 /// The activation of the config behind `y`, and the end of the layer.
 void finish(LayerImport& in, Tensor y) {
   auto choice = read_activation(in.config, "activation", true, in.keras_major);

@@ -81,8 +81,9 @@ void import_batch_norm(LayerImport& in) {
   in.node.attributes["epsilon"] = in.config.number("epsilon", 1e-3);
   in.node.attributes["form"] = std::string("keras");
   in.node.attributes["inverse"] = inverse_form(in);
-  take_batch_norm_weights(in, batch_norm_channels(in, in.input()));
-  in.output = in.input();
+  finish_batch_norm(in);
+  // Between permutations when it is not the last axis that is normalized.
+  nn::Node& node = in.chain.empty() ? in.node : in.chain.back();
   for (auto& row : batch_norm_quantizers()) {
     std::optional<quantizers::Spec> spec;
     if (in.config.has_key(row.key)) {
@@ -90,14 +91,14 @@ void import_batch_norm(LayerImport& in) {
     } else {
       spec = std::move(row.fallback);
     }
-    const auto parameter = in.node.parameters.find(row.role);
-    if (spec && parameter != in.node.parameters.end()) parameter->second.quantizer = std::move(spec);
+    const auto parameter = node.parameters.find(row.role);
+    if (spec && parameter != node.parameters.end()) parameter->second.quantizer = std::move(spec);
   }
   if (auto spec = read_quantizer(in.config, "inverse_quantizer")) {
     if (in.config.find("gamma_quantizer") != nullptr || in.config.find("variance_quantizer") != nullptr) {
       in.config.fail(Kind::ModelMalformed, "`inverse_quantizer` stands beside a quantizer of gamma or variance");
     }
-    in.node.functions["inverse"] = std::move(*spec);
+    node.functions["inverse"] = std::move(*spec);
   }
 }
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recurrent layers of Keras and QKeras, Bidirectional and TimeDistributed.
+// Recurrent layers of Keras and QKeras, RNN with cells, Bidirectional.
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "weft/formats/keras/layer_import.h"
-#include "weft/formats/keras/quantizer_spec.h"
-#include "weft/layers/layer.h"
+#include "weft/formats/keras/recurrent_cells.h"
+#include "weft/formats/keras/row_parts.h"
 
 namespace weft::formats::keras {
 namespace {
@@ -18,380 +15,147 @@ Keys joined(Keys a, const Keys& b) {
   return a;
 }
 
-bool has_bias(ConfigReader& config) { return config.flag("use_bias", true); }
-
-std::vector<WeightRow> cell_weights(std::string_view owner) {
-  return {{.name = "kernel", .owner = owner},
-          {.name = "recurrent_kernel", .owner = owner},
-          {.name = "bias", .present = has_bias, .owner = owner}};
-}
-
-/// The layer's operator of a cell or layer class; "" for other classes.
-std::string op_of(std::string name) {
-  if (name.starts_with("Q")) name.erase(0, 1);
-  if (name.ends_with("Cell")) name.erase(name.size() - 4);
-  return name == "SimpleRNN" || name == "LSTM" || name == "GRU" ? name : "";
-}
-
-std::int64_t blocks_of(const std::string& op) { return op == "LSTM" ? 4 : op == "GRU" ? 3 : 1; }
-
-void set_function(LayerImport& in, const char* role, bool quantized) {
-  auto choice = read_activation(in.config, role, quantized, in.keras_major);
-  if (choice.softmax)
-    return in.config.fail(Kind::AttributeUnsupported,
-                          fmt::format("`{}` is softmax, which no recurrent layer of hardware computes", role));
-  if (choice.function) in.node.functions[role] = std::move(*choice.function);
-}
-
-void set_quantizer(LayerImport& in, const char* key, const char* role, bool kernel) {
-  auto spec = read_quantizer(in.config, key);
-  const auto it = in.node.parameters.find(role);
-  if (!spec || it == in.node.parameters.end()) return;
-  if (kernel) promote_kernel_quantizer(*spec);
-  it->second.quantizer = std::move(spec);
-}
-
-/// With `reset_after`, the two biases of a GRU are the rows of one variable, which one quantizer sees.
-void split_bias(LayerImport& in, std::int64_t width) {
-  const auto it = in.node.parameters.find("bias");
-  if (it == in.node.parameters.end()) return;
-  nn::Parameter second = it->second;
-  if (it->second.quantizer) {
-    const auto function = quantizers::make(*it->second.quantizer, in.config.origin(), in.config.context());
-    if (!function) return in.config.fail_reported();
-    if ((*function)->data_dependent())
-      return in.config.fail(Kind::QuantizerUnsupported,
-                            "the bias quantizer computes its scale from both biases; give it a fixed alpha");
+/// Tensors behind the first input are the first states: all of them, or none.
+std::optional<std::vector<nn::TensorId>> initial_states(LayerImport& in, std::size_t wanted) {
+  for (const auto& argument : in.layer.arguments) {
+    if (argument.key != "initial_state" || !argument.from.empty() || argument.value == nullptr ||
+        argument.value->is_null())
+      continue;
+    in.config.fail(Kind::AttributeUnsupported,
+                   fmt::format("`initial_state` is {}; give the states as tensors", shown(*argument.value)));
+    return std::nullopt;
   }
-  auto& first = it->second.values;
-  second.values = FloatTensor({width}, {first.data.begin() + width, first.data.end()});
-  first = FloatTensor({width}, {first.data.begin(), first.data.begin() + width});
-  in.node.parameters["recurrent_bias"] = std::move(second);
+  std::vector<nn::TensorId> states(in.tensors.begin() + 1, in.tensors.end());
+  if (states.empty() || states.size() == wanted) return states;
+  in.config.fail(Kind::ShapeMismatch,
+                 fmt::format("the layer is called with {} initial states and has {}", states.size(), wanted));
+  return std::nullopt;
 }
 
-/// QGRU of QKeras 0.9 without a recurrent quantizer multiplies the state with the kernel of the input.
-void follow_gru_defect(LayerImport& in) {
-  if (in.keras_major >= 3 || in.config.find("recurrent_quantizer") != nullptr) return;
-  const auto kernel = in.node.parameters.find("kernel");
-  const auto recurrent = in.node.parameters.find("recurrent_kernel");
-  if (kernel == in.node.parameters.end() || recurrent == in.node.parameters.end()) return;
-  if (kernel->second.values.shape != recurrent->second.values.shape)
-    return in.config.fail(Kind::AttributeUnsupported,
-                          "QKeras multiplies the state of a QGRU without `recurrent_quantizer` with the kernel of the "
-                          "input, which has another shape here; give it a recurrent quantizer");
-  recurrent->second = nn::Parameter{kernel->second.values, {}, {}};
-  in.node.attributes["note"] =
-      std::string("QKeras' QGRU without recurrent_quantizer uses the input kernel as recurrent kernel; so does this");
+/// Weights that no cell took would change the result.
+void check_all_taken(LayerImport& in) {
+  if (!in.config.ok() || in.variables->empty()) return;
+  in.config.fail(Kind::ModelMalformed, fmt::format("the layer has a weight `{}` that its config does not explain",
+                                                   in.variables->begin()->first));
 }
 
-/// Sets operator, parameters and functions of `in.node` from the config of a layer or a cell; `input` is [T, n].
-void read_cell(LayerImport& in, const Shape& input, bool quantized) {
-  const std::string op = op_of(in.layer.class_name);
-  in.node.op = op;
-  const std::int64_t units = in.config.integer("units");
-  constexpr std::int64_t kMost = std::int64_t{1} << 24;
-  if (!in.config.ok()) return;
-  if (units < 1 || units > kMost) return in.config.fail(Kind::ModelMalformed, fmt::format("`units` is {}", units));
-  if (input.size() != 2)
-    return in.config.fail(Kind::ShapeMismatch, fmt::format("a recurrent layer needs [time, features], the input has {}",
-                                                           weft::to_string(input)));
-  const std::int64_t width = blocks_of(op) * units;
-  const bool reset_after = op == "GRU" && in.config.flag("reset_after", !quantized);
-  in.take("kernel", "kernel", {input.back(), width});
-  in.take("recurrent_kernel", "recurrent_kernel", {units, width});
-  if (has_bias(in.config)) in.take("bias", "bias", reset_after ? Shape{2, width} : Shape{width});
-  if (op == "GRU") in.node.attributes["reset_after"] = reset_after;
-  set_function(in, "activation", quantized);
-  if (op != "SimpleRNN") set_function(in, "recurrent_activation", quantized);
-  if (quantized) {
-    set_quantizer(in, "kernel_quantizer", "kernel", true);
-    set_quantizer(in, "recurrent_quantizer", "recurrent_kernel", true);
-    set_quantizer(in, "bias_quantizer", "bias", false);
-    if (auto state = read_quantizer(in.config, "state_quantizer")) in.node.functions["state"] = std::move(*state);
-    if (op == "GRU") follow_gru_defect(in);
-  }
-  if (reset_after && in.config.ok()) split_bias(in, width);
+void import_recurrent(LayerImport& in) {
+  if (!in.ready() || !in.variables) return in.config.fail_reported();
+  const auto cells = read_cells(in, in.layer.class_name, in.config, "");
+  if (!cells) return in.config.fail_reported();
+  check_all_taken(in);
+  const auto initial = initial_states(in, states_of(*cells));
+  if (!initial || !in.config.ok()) return;
+  const auto made = emit_cells(in, *cells, "", in.tensors[0], *initial, false);
+  if (!made) return;
+  std::vector<nn::TensorId> results{made->output};
+  results.insert(results.end(), made->states.begin(), made->states.end());
+  in.finish_all(std::move(results));
 }
 
-void set_runs(LayerImport& in, nn::Node& node, bool flip) {
-  if (in.config.flag("stateful", false) || in.config.flag("time_major", false))
-    in.config.fail(Kind::AttributeUnsupported, "`stateful` and `time_major` are not supported");
-  if (in.config.flag("return_sequences", false)) node.attributes["return_sequences"] = true;
-  if (in.config.flag("go_backwards", false) != flip) node.attributes["go_backwards"] = true;
-}
-
-void import_recurrent(LayerImport& in, bool quantized) {
-  if (in.config.flag("return_state", false))
-    return in.config.fail(Kind::AttributeUnsupported, "`return_state` is not supported; build the model without it");
-  if (!in.input() || !in.variables) return;
-  read_cell(in, *in.input(), quantized);
-  set_runs(in, in.node, false);
-  if (!in.config.ok()) return;
-  nn::Graph graph;
-  nn::Node node = in.node;
-  node.inputs.clear();
-  for (const auto& shape : in.inputs) {
-    if (!shape) return;
-    node.inputs.push_back(graph.add_tensor("", *shape));
-  }
-  const auto shape = layers::find_layer(node.op)->infer_shape(graph, node, in.config.context());
-  if (!shape) return in.config.fail_reported();
-  in.output = *shape;
-}
-
-void import_keras(LayerImport& in) { import_recurrent(in, false); }
-void import_qkeras(LayerImport& in) { import_recurrent(in, true); }
-
-// --- layers inside of layers
-
-/// What a wrapper holds: its entry, its config and its import, with the variables below `part`.
-struct Inner {
-  LayerEntry entry{};
-  ConfigReader config;
-  LayerImport import;
-  Inner(const Json& layer, const Json& json, const LayerImport& outer, const std::vector<WeightRow>& rows,
-        const std::string& part)
-      : config(json, outer.config.origin(), outer.config.context()),
-        import{.layer = entry, .config = config, .keras_major = outer.keras_major, .inputs = {}, .variables = {}} {
-    entry.class_name = split_registered(text_member(layer, "class_name")).second;
-    entry.name = outer.layer.name;
-    entry.config = &json;
-    entry.origin = outer.layer.origin;
-    import.inputs = outer.inputs;
-    import.weights = outer.weights;
-    import.node.name = outer.node.name;
-    import.node.origin = outer.node.origin;
-    import.node.inputs = outer.node.inputs;
-    if (!outer.variables) return;
-    import.variables.emplace();
-    std::map<std::string, std::size_t> numbers;
-    for (const auto& row : rows) {
-      if (row.present != nullptr && !row.present(config)) continue;
-      const std::string owner(row.owner);
-      const auto number = numbers[owner]++;
-      // Keras 3's path, or the name alone below the part.
-      for (const auto& key : {fmt::format("{}{}{}/vars/{}", part, owner.empty() ? "" : "/", owner, number),
-                              fmt::format("{}/{}", part, row.name), std::string(row.name)}) {
-        const auto it = outer.variables->find(key);
-        if (it == outer.variables->end()) continue;
-        import.variables->emplace(row.name, it->second);
-        break;
-      }
-    }
-  }
-};
-
-const Json* inner_config(LayerImport& in, const Json* layer) {
-  const auto* config = layer == nullptr ? nullptr : member(*layer, "config");
-  if (config == nullptr || !config->is_object())
+/// The layer inside of the wrapper, for one direction.
+std::optional<Cells> read_direction(LayerImport& in, const Json& layer, const std::string& part) {
+  const auto* json = member(layer, "config");
+  if (json == nullptr || !json->is_object()) {
     in.config.fail(Kind::ModelMalformed, "what the layer holds has no `config`");
-  return config != nullptr && config->is_object() ? config : nullptr;
-}
-
-/// One direction as a node in front of the merge.
-void add_direction(LayerImport& in, const Json& layer, const std::string& suffix, const std::string& part, bool flip,
-                   bool second) {
-  const auto* json = inner_config(in, &layer);
-  if (json == nullptr) return;
-  Inner inner(layer, *json, in, cell_weights("cell"), part);
-  auto& sub = inner.import;
-  if (op_of(inner.entry.class_name).empty())
-    return in.config.fail(Kind::LayerUnsupported,
-                          fmt::format("`{}` inside of the wrapper is not supported; SimpleRNN, LSTM and GRU are",
-                                      inner.entry.class_name));
-  read_cell(sub, *in.input(), inner.entry.class_name.starts_with("Q"));
-  set_runs(sub, sub.node, flip);
-  if (sub.config.flag("return_state", false))
-    sub.config.fail(Kind::AttributeUnsupported, "`return_state` of a bidirectional layer is not supported");
-  if (!sub.config.ok()) return in.config.fail_reported();
-  // Keras turns what the second layer gives around.
-  const bool sequences = get_bool(sub.node.attributes, "return_sequences", false);
-  if (second && sequences) {
-    if (!get_bool(sub.node.attributes, "go_backwards", false))
-      return in.config.fail(Kind::AttributeUnsupported,
-                            "the second layer of a bidirectional one runs forwards; give the first one go_backwards "
-                            "False");
-    sub.node.attributes["realign"] = true;
+    return std::nullopt;
   }
-  sub.node.name = in.node.name + suffix;
-  sub.node.inputs = {in.node.inputs[0]};
-  in.front.push_back(std::move(sub.node));
+  const auto class_name = split_registered(text_member(layer, "class_name")).second;
+  ConfigReader config(*json, in.config.origin(), in.config.context());
+  if (class_name == "RNN") {
+    LayerRow keys{.class_name = class_name,
+                  .package = "keras",
+                  .op = "LSTM",
+                  .used = joined(run_keys(), {"cell"}),
+                  .ignored = run_keys_ignored(),
+                  .refused = run_keys_refused(),
+                  .weights = {}};
+    check_config(config, keys);
+  }
+  auto cells = read_cells(in, class_name, config, part);
+  if (!config.ok()) in.config.fail_reported();
+  return in.config.ok() ? std::move(cells) : std::nullopt;
 }
 
+/// Two layers; Keras turns what the second one gives around.
 void import_bidirectional(LayerImport& in) {
-  const auto mode = in.config.text("merge_mode", "none");
+  // Null means that both outputs are wanted.
+  const auto mode = in.config.has_key("merge_mode") && in.config.find("merge_mode") == nullptr
+                        ? std::string("none")
+                        : in.config.text("merge_mode", "concat");
   static const std::map<std::string, std::string> kOps = {
-      {"concat", "Concat"}, {"sum", "Add"}, {"mul", "Mul"}, {"ave", "Average"}};
+      {"concat", "Concat"}, {"sum", "Add"}, {"mul", "Mul"}, {"ave", "Average"}, {"none", ""}};
   const auto op = kOps.find(mode);
   if (op == kOps.end())
     return in.config.fail(Kind::AttributeUnsupported,
-                          fmt::format("`merge_mode` is `{}`; concat, sum, ave and mul are supported", mode));
+                          fmt::format("`merge_mode` is `{}`; concat, sum, ave, mul and none are supported", mode));
   const auto* layer = in.config.find("layer");
   if (layer == nullptr) return in.config.fail(Kind::ModelMalformed, "attribute `layer` is missing");
-  if (!in.input() || !in.variables) return;
+  if (!in.ready() || !in.variables) return in.config.fail_reported();
   const auto* own = in.config.find("backward_layer");
-  add_direction(in, *layer, "_forward", "forward_layer", false, false);
-  add_direction(in, own != nullptr ? *own : *layer, "_backward", "backward_layer", own == nullptr, true);
-  if (!in.config.ok() || in.front.size() != 2) return;
-  nn::Graph graph;
-  std::vector<Shape> parts;
-  for (nn::Node part : in.front) {
-    part.inputs = {graph.add_tensor("", *in.input())};
-    const auto shape = layers::find_layer(part.op)->infer_shape(graph, part, in.config.context());
-    if (!shape) return in.config.fail_reported();
-    parts.push_back(*shape);
+  const auto forward = read_direction(in, *layer, "forward_layer/");
+  auto backward = read_direction(in, own != nullptr ? *own : *layer, "backward_layer/");
+  if (!forward || !backward) return in.config.fail_reported();
+  if (own == nullptr) backward->backwards = !backward->backwards;
+  check_all_taken(in);
+  if (forward->states != backward->states || forward->sequences != backward->sequences)
+    in.config.fail(Kind::ModelMalformed, "the two layers return different things");
+  if (backward->sequences && !backward->backwards)
+    in.config.fail(Kind::AttributeUnsupported,
+                   "the second layer of a bidirectional one runs forwards; give the first one go_backwards False");
+  const std::size_t half = states_of(*forward);
+  const auto initial = initial_states(in, half + states_of(*backward));
+  if (!initial || !in.config.ok()) return;
+  const auto cut = initial->begin() + static_cast<std::ptrdiff_t>(initial->empty() ? 0 : half);
+  const auto first = emit_cells(in, *forward, "_forward", in.tensors[0], {initial->begin(), cut}, false);
+  if (!first) return;
+  const auto second = emit_cells(in, *backward, "_backward", in.tensors[0], {cut, initial->end()}, true);
+  if (!second) return;
+  std::vector<nn::TensorId> results{first->output, second->output};
+  if (mode != "none") {
+    AttributeMap attributes;
+    if (mode == "concat") attributes["axis"] = static_cast<std::int64_t>(in.shape_of(first->output).size()) - 1;
+    const auto merged = in.emit("_merged", op->second, results, std::move(attributes));
+    if (!merged) return;
+    results = {*merged};
   }
-  in.node.op = op->second;
-  if (mode == "concat") in.node.attributes["axis"] = static_cast<std::int64_t>(parts[0].size()) - 1;
-  in.node.inputs = {in.node.inputs[0], in.node.inputs[0]};
-  nn::Node merge = in.node;
-  merge.inputs = {graph.add_tensor("", parts[0]), graph.add_tensor("", parts[1])};
-  const auto shape = layers::find_layer(merge.op)->infer_shape(graph, merge, in.config.context());
-  if (!shape) return in.config.fail_reported();
-  in.output = *shape;
+  for (const auto* side : {&*first, &*second}) results.insert(results.end(), side->states.begin(), side->states.end());
+  in.finish_all(std::move(results));
 }
 
-// --- TimeDistributed
-
-/// A node of the inner layer, which sees one time step, as one that sees all of them; false where there is none.
-bool over_time(nn::Node& node, std::int64_t steps) {
-  static const std::vector<std::string> kLastAxis = {"Activation", "BatchNorm", "Dense",   "DenseBatchnorm",
-                                                     "Identity",   "Rescaling", "Softmax", "Add",
-                                                     "Sub",        "Mul",       "Div"};
-  static const std::vector<std::string> kSpatial = {
-      "Conv", "ConvBatchnorm", "DepthwiseConv", "DepthwiseConvBatchnorm", "MaxPool", "AveragePool"};
-  const auto is = [&](const auto& list) { return std::find(list.begin(), list.end(), node.op) != list.end(); };
-  const auto in_front = [&](const char* key, std::int64_t value) {
-    auto list = get_ints(node.attributes, key);
-    if (list.empty()) return;
-    list.insert(list.begin(), value);
-    node.attributes[key] = std::move(list);
-  };
-  if (is(kLastAxis)) return true;
-  if (is(kSpatial)) {
-    const auto padding = get_string(node.attributes, "padding", "valid");
-    if (padding == "causal") return false;
-    for (const char* key : {"strides", "dilations", "pool"}) in_front(key, 1);
-    for (const char* key : {"before", "after"}) in_front(key, 0);
-    if (const auto it = node.parameters.find("kernel"); it != node.parameters.end())
-      it->second.values.shape.insert(it->second.values.shape.begin(), 1);
-    return true;
-  }
-  if (node.op == "GlobalMaxPool" || node.op == "GlobalAveragePool") return false;
-  if (node.op == "Reshape") {
-    in_front("shape", steps);
-    return true;
-  }
-  if (node.op == "Permute") {
-    auto list = get_ints(node.attributes, "permutation");
-    for (auto& axis : list) ++axis;
-    list.insert(list.begin(), 0);
-    node.attributes["permutation"] = std::move(list);
-    return true;
-  }
-  return false;
-}
-
-void import_time_distributed(LayerImport& in) {
-  const auto* layer = in.config.find("layer");
-  const auto* json = inner_config(in, layer);
-  if (json == nullptr || !in.input()) return;
-  if (in.input()->size() < 2)
-    return in.config.fail(Kind::ShapeMismatch, fmt::format("TimeDistributed needs the time and something to apply its "
-                                                           "layer to, the input has {}",
-                                                           weft::to_string(*in.input())));
-  auto package = split_registered(text_member(*layer, "registered_name")).first;
-  if (package.empty()) package = text_member(*layer, "module").starts_with("qkeras") ? "qkeras" : "keras";
-  const auto class_name = split_registered(text_member(*layer, "class_name")).second;
-  const LayerRow* row = find_row(class_name, package);
-  if (row == nullptr) row = find_row(class_name, "");
-  const auto no_form = [&] {
-    in.config.fail(Kind::LayerUnsupported,
-                   fmt::format("TimeDistributed of `{}` has no form over all time steps; apply the layer by itself, or "
-                               "reshape around it",
-                               class_name));
-  };
-  if (row == nullptr || row->by_path || row->max_inputs != 1) return no_form();
-  Inner inner(*layer, *json, in, row->weights, "layer");
-  auto& sub = inner.import;
-  sub.node.op = row->op;
-  sub.inputs = {Shape(in.input()->begin() + 1, in.input()->end())};
-  row->import(sub);
-  if (!sub.config.ok()) return in.config.fail_reported();
-  if (!sub.front.empty() || !sub.output) return sub.front.empty() ? void() : no_form();
-  for (auto& node : sub.chain)
-    if (!over_time(node, in.input()->front())) return no_form();
-  if (!over_time(sub.node, in.input()->front())) return no_form();
-  Shape shape = *sub.output;
-  shape.insert(shape.begin(), in.input()->front());
-  in.chain = std::move(sub.chain);
-  in.node = std::move(sub.node);
-  in.softmax = sub.softmax;
-  in.output = std::move(shape);
+/// Rows of layers that find the weights of what they hold by their paths.
+LayerRow row(std::string_view name, std::string_view package, std::string_view op, Keys used, Keys ignored,
+             void (*import)(LayerImport&)) {
+  LayerRow out{.class_name = name,
+               .package = package,
+               .op = op,
+               .used = std::move(used),
+               .ignored = std::move(ignored),
+               .refused = run_keys_refused(),
+               .weights = {{.name = "kernel"}},
+               .import = import,
+               .by_path = true,
+               .call = {"initial_state"}};
+  out.max_inputs = 1024;
+  return out;
 }
 
 }  // namespace
 
 std::vector<LayerRow> recurrent_rows() {
-  const Keys used = {"units", "activation", "use_bias", "return_sequences", "return_state", "go_backwards"};
-  const Keys ignored = {"kernel_initializer",
-                        "recurrent_initializer",
-                        "bias_initializer",
-                        "kernel_regularizer",
-                        "recurrent_regularizer",
-                        "bias_regularizer",
-                        "kernel_constraint",
-                        "recurrent_constraint",
-                        "bias_constraint",
-                        "dropout",
-                        "recurrent_dropout",
-                        "unroll",
-                        "implementation",
-                        "zero_output_for_mask",
-                        "seed",
-                        "enable_caching_device"};
-  const Keys refused = {"stateful", "time_major", "quantization_config"};
-  const Keys gates = {"recurrent_activation"};
-  const Keys quantizers = {"kernel_quantizer", "recurrent_quantizer", "bias_quantizer", "state_quantizer"};
-  const Keys ranges = {"kernel_range", "recurrent_range", "bias_range"};
-  std::vector<LayerRow> out;
+  std::vector<LayerRow> rows;
   for (const auto& [name, op] :
        {std::pair{"SimpleRNN", "SimpleRNN"}, std::pair{"LSTM", "LSTM"}, std::pair{"GRU", "GRU"},
         std::pair{"QSimpleRNN", "SimpleRNN"}, std::pair{"QLSTM", "LSTM"}, std::pair{"QGRU", "GRU"}}) {
     const bool quantized = name[0] == 'Q';
-    const std::string_view kind = op;
-    LayerRow row{.class_name = name,
-                 .package = quantized ? "qkeras" : "keras",
-                 .op = op,
-                 .used = joined(used, quantized ? quantizers : Keys{}),
-                 .ignored = joined(ignored, quantized ? ranges : Keys{}),
-                 .refused = refused,
-                 .weights = cell_weights("cell"),
-                 .max_inputs = kind == "LSTM" ? 3U : 2U,
-                 .import = quantized ? import_qkeras : import_keras};
-    if (kind != "SimpleRNN") row.used = joined(row.used, gates);
-    if (kind == "LSTM") row.ignored.emplace_back("unit_forget_bias");
-    if (kind == "GRU") row.used.emplace_back("reset_after");
-    out.push_back(std::move(row));
+    rows.push_back(row(name, quantized ? "qkeras" : "keras", op, joined(cell_keys(op, quantized), run_keys()),
+                       joined(cell_keys_ignored(op, quantized), run_keys_ignored()), import_recurrent));
   }
-  // Wrappers find the weights of what they hold by their paths.
-  const auto wrapper = [](std::string_view name, std::string_view package, std::string_view op, Keys own,
-                          void (*import)(LayerImport&)) {
-    return LayerRow{.class_name = name,
-                    .package = package,
-                    .op = op,
-                    .used = std::move(own),
-                    .ignored = {"unroll", "zero_output_for_mask"},
-                    .refused = {"stateful", "time_major", "num_constants", "return_state"},
-                    .weights = {{.name = "kernel"}},
-                    .import = import,
-                    .by_path = true};
-  };
-  const Keys bidirectional = {"layer", "backward_layer", "merge_mode", "return_sequences", "go_backwards"};
-  out.push_back(wrapper("Bidirectional", "keras", "LSTM", bidirectional, import_bidirectional));
-  out.push_back(wrapper("QBidirectional", "qkeras", "LSTM", bidirectional, import_bidirectional));
-  out.push_back(wrapper("TimeDistributed", "keras", "Dense", {"layer"}, import_time_distributed));
-  return out;
+  rows.push_back(row("RNN", "keras", "LSTM", joined(run_keys(), {"cell"}), run_keys_ignored(), import_recurrent));
+  const Keys bidirectional = joined(run_keys(), {"layer", "backward_layer", "merge_mode"});
+  rows.push_back(row("Bidirectional", "keras", "LSTM", bidirectional, run_keys_ignored(), import_bidirectional));
+  rows.push_back(row("QBidirectional", "qkeras", "LSTM", bidirectional, run_keys_ignored(), import_bidirectional));
+  return rows;
 }
 
 }  // namespace weft::formats::keras

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <tuple>
 
 #include "weft/formats/keras/keras.h"
 #include "weft/formats/keras/test_files.h"
@@ -30,15 +31,8 @@ struct RecurrentTest : testing::Test {
     for (const auto& d : engine->all()) out += diag::to_text(d) + "\n";
     return out;
   }
-  static std::string model(const std::string& class_name, const std::string& config, const std::string& shape) {
-    return fmt::format(R"({{"class_name": "Sequential", "keras_version": "2.7.0", "config": {{"name": "m", "layers": [
-        {{"class_name": "InputLayer", "config": {{"batch_input_shape": [null, {}], "name": "x"}}}},
-        {{"class_name": "{}", "config": {{"name": "l", {}}}}}]}}}})",
-                       shape, class_name, config);
-  }
-  /// A model of one layer with these variables in a Keras 2 weight file: variable k holds ramp(size, k).
-  std::optional<nn::Graph> import(const std::string& class_name, const std::string& config,
-                                  const std::vector<Variable>& variables, const std::string& shape = "3, 2") {
+  /// The architecture with these variables in a Keras 2 weight file: variable k holds ramp(size, k).
+  std::optional<nn::Graph> read(const std::string& architecture, const std::vector<Variable>& variables) {
     Context ctx{*engine};
     Hdf5Builder file;
     std::vector<std::string> names;
@@ -52,13 +46,55 @@ struct RecurrentTest : testing::Test {
     file.group("x");
     file.texts("x", "weight_names", {});
     file.texts("l", "weight_names", names);
-    auto graph =
-        read_keras(NamedBytes{"m.json", model(class_name, config, shape)}, NamedBytes{"w.h5", file.bytes()}, ctx);
+    auto graph = read_keras(NamedBytes{"m.json", architecture}, NamedBytes{"w.h5", file.bytes()}, ctx);
     if (!graph.ok()) return std::nullopt;
     if (!layers::check(*graph, ctx).ok()) return std::nullopt;
     return std::move(graph).value();
   }
+  /// A model of one layer.
+  std::optional<nn::Graph> import(const std::string& class_name, const std::string& config,
+                                  const std::vector<Variable>& variables, const std::string& shape = "3, 2") {
+    return read(one_layer_json(class_name, config, shape), variables);
+  }
+  /// One layer called with x [3, 2] and states of these extents, of which all `outputs` are outputs of the model.
+  std::optional<nn::Graph> call(const std::string& class_name, const std::string& config,
+                                const std::vector<Variable>& variables, const std::vector<int>& states, int outputs) {
+    std::string inputs = R"({"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+                             "config": {"batch_input_shape": [null, 3, 2], "name": "x"}})";
+    std::string from = R"(["x", 0, 0, {}])";
+    std::string ports = R"(["x", 0, 0])";
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      inputs += fmt::format(R"(, {{"class_name": "InputLayer", "name": "s{0}", "inbound_nodes": [],
+                                  "config": {{"batch_input_shape": [null, {1}], "name": "s{0}"}}}})",
+                            i, states[i]);
+      from += fmt::format(R"(, ["s{}", 0, 0, {{"initial_state": null}}])", i);
+      ports += fmt::format(R"(, ["s{}", 0, 0])", i);
+    }
+    std::string results;
+    for (int i = 0; i < outputs; ++i) results += fmt::format(R"({}["l", 0, {}])", i == 0 ? "" : ", ", i);
+    return read(fmt::format(R"({{"class_name": "Functional", "keras_version": "2.14.0", "config": {{"name": "m",
+        "layers": [{}, {{"class_name": "{}", "name": "l", "inbound_nodes": [[{}]], "config": {{"name": "l", {}}}}}],
+        "input_layers": [{}], "output_layers": [{}]}}}})",
+                            inputs, class_name, from, config, ports, results),
+                variables);
+  }
+  /// The outputs for this x and these states.
+  std::vector<std::vector<float>> outputs(const std::optional<nn::Graph>& graph,
+                                          std::vector<std::vector<float>> states = {}) {
+    EXPECT_TRUE(graph) << messages();
+    if (!graph) return {};
+    states.insert(states.begin(), {1.0F, 2.0F, -1.0F, 0.5F, 3.0F, 1.0F});
+    Context ctx{*engine};
+    const auto tensors = layers::run_float(*graph, states, 1, ctx);
+    EXPECT_TRUE(tensors.ok()) << messages();
+    std::vector<std::vector<float>> out;
+    for (const auto& port : graph->outputs)
+      if (tensors.ok()) out.push_back((*tensors)[port.tensor.index]);
+    return out;
+  }
 };
+
+using Outputs = std::vector<std::vector<float>>;
 
 TEST_F(RecurrentTest, AnLstmBackwards) {
   const auto graph =
@@ -147,6 +183,86 @@ TEST_F(RecurrentTest, TimeDistributedLayersSeeAllTimes) {
   EXPECT_EQ(flat->at(flat->outputs[0].tensor).shape, (Shape{3, 8}));
 }
 
+const std::string kPlain = R"("units": 1, "activation": "linear", "use_bias": false)";
+const std::string kStacked =
+    R"("cell": {"class_name": "StackedRNNCells", "config": {"name": "stacked_rnn_cells", "cells": [
+    {"class_name": "SimpleRNNCell", "config": {"name": "simple_rnn_cell", "units": 1, "activation": "linear",
+     "use_bias": false}},
+    {"class_name": "SimpleRNNCell", "config": {"name": "simple_rnn_cell_1", "units": 2, "activation": "linear",
+     "use_bias": false}}]}})";
+
+std::vector<Variable> stacked_variables(const std::string& part = "") {
+  return {{part + "stacked_rnn_cells/simple_rnn_cell/kernel", {2, 1}},
+          {part + "stacked_rnn_cells/simple_rnn_cell/recurrent_kernel", {1, 1}},
+          {part + "stacked_rnn_cells/simple_rnn_cell_1/kernel", {1, 2}},
+          {part + "stacked_rnn_cells/simple_rnn_cell_1/recurrent_kernel", {2, 2}}};
+}
+
+std::vector<Variable> two_directions() {
+  return {{"forward_r/simple_rnn_cell/kernel", {2, 1}},
+          {"forward_r/simple_rnn_cell/recurrent_kernel", {1, 1}},
+          {"backward_r/simple_rnn_cell/kernel", {2, 1}},
+          {"backward_r/simple_rnn_cell/recurrent_kernel", {1, 1}}};
+}
+
+// The numbers are Keras 2.14's; all of them are exact in float32.
+TEST_F(RecurrentTest, CellsOnTopOfEachOther) {
+  const std::string both = kStacked + R"(, "return_sequences": true, "return_state": true)";
+  EXPECT_EQ(outputs(call("RNN", both, stacked_variables(), {}, 3)),
+            (Outputs{{-1.6875F, -1.125F, -12.9375F, -8.625F, -77.87109375F, -51.9140625F},
+                     {-1.546875F},
+                     {-77.87109375F, -51.9140625F}}));
+  EXPECT_EQ(
+      outputs(call("RNN", both + R"(, "go_backwards": true)", stacked_variables(), {}, 3)),
+      (Outputs{
+          {0.5625F, 0.375F, 2.8125F, 1.875F, 13.95703125F, 9.3046875F}, {-0.984375F}, {13.95703125F, 9.3046875F}}));
+  EXPECT_EQ(outputs(call("RNN", kStacked, stacked_variables(), {1, 2}, 1), {{2.0F}, {1.0F, -1.0F}}),
+            (Outputs{{157.19921875F, 105.0078125F}}));
+}
+
+TEST_F(RecurrentTest, OneCellIsALayer) {
+  const std::string cell =
+      fmt::format(R"("cell": {{"class_name": "SimpleRNNCell", "config": {{"name": "c", {}}}}})", kPlain);
+  const std::vector<Variable> variables = {{"c/kernel", {2, 1}}, {"c/recurrent_kernel", {1, 1}}};
+  const auto rnn = call("RNN", cell + R"(, "return_state": true)", variables, {1}, 2);
+  const auto layer = call("SimpleRNN", kPlain + R"(, "return_state": true)", variables, {1}, 2);
+  EXPECT_EQ(outputs(rnn, {{2.0F}}), outputs(layer, {{2.0F}}));
+  EXPECT_EQ(outputs(rnn, {{2.0F}})[0], outputs(rnn, {{2.0F}})[1]);
+  EXPECT_EQ(rnn->nodes.back().name, "l");
+  ASSERT_EQ(rnn->outputs.size(), 2U);
+  EXPECT_EQ(rnn->outputs[1].name, "l_1");
+}
+
+TEST_F(RecurrentTest, BothDirectionsWithTheirStates) {
+  const std::string inner =
+      R"("layer": {"class_name": "SimpleRNN", "config": {"name": "r", "return_state": true, )" + kPlain;
+  EXPECT_EQ(outputs(call("Bidirectional", inner + R"(, "return_sequences": true}}, "merge_mode": null)",
+                         two_directions(), {}, 4)),
+            (Outputs{{-0.75F, -1.4375F, -1.546875F}, {87.515625F, 25.3125F, 8.25F}, {-1.546875F}, {87.515625F}}));
+  EXPECT_EQ(outputs(call("Bidirectional", inner + "}}", two_directions(), {1, 1}, 3), {{2.0F}, {-1.0F}}),
+            (Outputs{{2.359375F, 53.1875F}, {2.359375F}, {53.1875F}}));
+  auto variables = stacked_variables("forward_r/");
+  for (auto& v : stacked_variables("backward_r/")) variables.push_back(v);
+  EXPECT_EQ(outputs(call("Bidirectional",
+                         R"("merge_mode": "sum", "layer": {"class_name": "RNN", "config": {"name": "r",
+                            "return_sequences": true, )" +
+                             kStacked + "}}",
+                         variables, {}, 1)),
+            (Outputs{{29700.51953125F, 25015.8671875F, 1933.625F, 1643.25F, 23.69140625F, 37.4609375F}}));
+}
+
+TEST_F(RecurrentTest, StatesThatDoNotFit) {
+  const std::vector<Variable> variables = {{"c/kernel", {2, 1}}, {"c/recurrent_kernel", {1, 1}}};
+  EXPECT_FALSE(call("SimpleRNN", kPlain, variables, {1, 1}, 1));
+  EXPECT_THAT(messages(), HasSubstr("called with 2 initial states and has 1"));
+  engine = std::make_unique<diag::Engine>();
+  EXPECT_FALSE(call("SimpleRNN", kPlain, variables, {3}, 1));
+  EXPECT_THAT(messages(), HasSubstr("initial state 0 has shape [3]"));
+  engine = std::make_unique<diag::Engine>();
+  EXPECT_FALSE(call("SimpleRNN", kPlain, variables, {}, 2));
+  EXPECT_THAT(messages(), HasSubstr("output 1 of layer `l`, of which 1 are supported"));
+}
+
 TEST_F(RecurrentTest, SaysWhatItRefuses) {
   const std::vector<Variable> variables = {{"c/kernel", {2, 1}}, {"c/recurrent_kernel", {1, 1}}, {"c/bias", {1}}};
   for (const auto& [config, what] :
@@ -158,13 +274,33 @@ TEST_F(RecurrentTest, SaysWhatItRefuses) {
     EXPECT_FALSE(import("SimpleRNN", config, variables)) << config;
     EXPECT_THAT(messages(), HasSubstr(what));
   }
-  engine = std::make_unique<diag::Engine>();
-  EXPECT_FALSE(
-      import("RNN", R"("cell": {"class_name": "SimpleRNNCell", "config": {"name": "c", "units": 1}})", variables));
-  EXPECT_THAT(messages(), HasSubstr("`RNN` is not supported"));
-  engine = std::make_unique<diag::Engine>();
-  EXPECT_FALSE(import("SimpleRNN", R"("units": 1, "return_state": true)", variables));
-  EXPECT_THAT(messages(), HasSubstr("return_state"));
+  for (const auto& [class_name, config, what] :
+       {std::tuple{"RNN", R"("cell": {"class_name": "MyCell", "config": {"units": 1}})", "cells of `MyCell`"},
+        std::tuple{"RNN", R"("return_state": false)", "no `cell`"},
+        std::tuple{"RNN", R"("stateful": true, "cell": {"class_name": "SimpleRNNCell", "config": {"units": 1}})",
+                   "`stateful` is true"},
+        std::tuple{"RNN", R"("cell": {"class_name": "SimpleRNNCell", "config": {"units": 1, "surprise": 2}})",
+                   "unknown attribute `surprise`"},
+        std::tuple{"RNN", R"("cell": {"class_name": "SimpleRNNCell", "config": {"units": 2}})", "has shape"},
+        std::tuple{"RNN", R"("cell": {"class_name": "SimpleRNNCell", "config": {"units": 1, "use_bias": false}})",
+                   "weight `c/bias` that its config does not explain"},
+        std::tuple{"RNN", R"("cell": {"class_name": "StackedRNNCells", "config": {"cells": []}})",
+                   "no list of `cells`"},
+        std::tuple{"RNN", R"("cell": {"class_name": "StackedRNNCells", "config": {"cells": [1]}})", "no `config`"},
+        std::tuple{"RNN",
+                   R"("cell": {"class_name": "StackedRNNCells", "config": {"reverse_state_order": true, "cells": [
+           {"class_name": "SimpleRNNCell", "config": {"units": 1}}]}})",
+                   "`reverse_state_order`"},
+        std::tuple{"Bidirectional", R"("layer": {"class_name": "SimpleRNN", "config": {"units": 1, "stateful": true}})",
+                   "`stateful` is true"},
+        std::tuple{"Bidirectional", R"("layer": {"class_name": "SimpleRNN", "config": {"units": 1, "surprise": 1}})",
+                   "unknown attribute `surprise`"},
+        std::tuple{"Bidirectional", R"("layer": {"class_name": "Dense", "config": {"units": 1}})",
+                   "cells of `Dense`"}}) {
+    engine = std::make_unique<diag::Engine>();
+    EXPECT_FALSE(import(class_name, config, variables)) << config;
+    EXPECT_THAT(messages(), HasSubstr(what));
+  }
   engine = std::make_unique<diag::Engine>();
   EXPECT_FALSE(import("Bidirectional",
                       R"("merge_mode": "max", "layer": {"class_name": "SimpleRNN", "config": {"units": 1}})",

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "weft/formats/keras/quantizer_spec.h"
 
 namespace weft::formats::keras {
@@ -59,22 +61,52 @@ std::vector<WeightRow> batch_norm_weights(std::string_view owner) {
           {.name = "moving_variance", .owner = owner}};
 }
 
-std::int64_t batch_norm_channels(LayerImport& in, const std::optional<Shape>& shape) {
+std::optional<std::size_t> batch_norm_axis(LayerImport& in, const Shape& shape) {
   const auto axes = in.config.find("axis") != nullptr ? in.config.integers("axis") : std::vector<std::int64_t>{-1};
+  // Keras counts the batch.
+  const auto rank = static_cast<std::int64_t>(shape.size());
+  const std::int64_t axis = axes.empty() ? 0 : axes[0] < 0 ? axes[0] + rank : axes[0] - 1;
+  if (axes.size() == 1 && axis >= 0 && axis < rank && axes[0] != 0) return static_cast<std::size_t>(axis);
+  in.config.fail(Kind::AttributeUnsupported,
+                 fmt::format("`axis` is {}; one axis of the input besides the batch is supported",
+                             in.config.find("axis") == nullptr ? "-1" : shown(*in.config.find("axis"))));
+  return std::nullopt;
+}
+
+std::int64_t batch_norm_channels(LayerImport& in, const std::optional<Shape>& shape) {
   if (!shape) return -1;
-  const auto rank = static_cast<std::int64_t>(shape->size());
-  if (rank == 0) {
-    in.config.fail(Kind::ShapeMismatch, "the input has no axis besides the batch");
-    return -1;
-  }
-  // Keras counts the batch: the last axis is `rank` or -1.
-  if (axes.size() != 1 || (axes[0] != -1 && axes[0] != rank)) {
-    in.config.fail(Kind::AttributeUnsupported,
-                   fmt::format("`axis` is {}, not the last axis of the input; put a Permute in front",
-                               in.config.find("axis") == nullptr ? "-1" : shown(*in.config.find("axis"))));
-    return -1;
-  }
-  return shape->back();
+  const auto axis = batch_norm_axis(in, *shape);
+  if (!axis) return -1;
+  if (*axis + 1 == shape->size()) return shape->back();
+  in.config.fail(Kind::AttributeUnsupported,
+                 fmt::format("`axis` is {}, not the last one of what is normalized", shown(*in.config.find("axis"))));
+  return -1;
+}
+
+void finish_batch_norm(LayerImport& in) {
+  in.output = in.input();
+  if (!in.input()) return take_batch_norm_weights(in, -1);
+  const auto axis = batch_norm_axis(in, *in.input());
+  if (!axis) return;
+  take_batch_norm_weights(in, in.input()->at(*axis));
+  if (*axis + 1 == in.input()->size()) return;
+  // The axis behind all others, and back again.
+  std::vector<std::int64_t> order(in.input()->size());
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  std::swap(order[*axis], order.back());
+  const auto moved = [&](const char* suffix) {
+    nn::Node node;
+    node.name = in.layer.name + suffix;
+    node.op = "Permute";
+    node.origin = in.node.origin;
+    node.attributes["permutation"] = order;
+    node.inputs = in.node.inputs;
+    return node;
+  };
+  nn::Node back = moved("");
+  in.node.name += "_normalized";
+  in.chain = {moved("_moved"), std::move(in.node)};
+  in.node = std::move(back);
 }
 
 void take_batch_norm_weights(LayerImport& in, std::int64_t channels) {
@@ -82,6 +114,22 @@ void take_batch_norm_weights(LayerImport& in, std::int64_t channels) {
   if (has_beta(in.config)) in.take("beta", "beta", {channels});
   in.take("moving_mean", "mean", {channels});
   in.take("moving_variance", "variance", {channels});
+}
+
+std::optional<nn::Parameter> quantized_values(LayerImport& in, FloatTensor values,
+                                              const std::optional<quantizers::Spec>& spec) {
+  if (!spec) return nn::Parameter{std::move(values), {}, {}};
+  const auto function = quantizers::make(*spec, in.config.origin(), in.config.context());
+  if (function) {
+    auto done = (*function)->quantize(values, in.config.origin(), in.config.context());
+    if (done) {
+      nn::Parameter out{done->values, {}, {}};
+      out.quantized = std::move(done).value();
+      return out;
+    }
+  }
+  in.config.fail_reported();
+  return std::nullopt;
 }
 
 void set_activation(LayerImport& in, bool quantized) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers over spatial axes, of Keras and of QKeras: convolutions, pools, padding, cropping, upsampling; and
-// Concatenate.
+// Layers over spatial axes, of Keras and of QKeras: convolutions, pools, padding, cropping; and Concatenate.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include "weft/formats/keras/layer_import.h"
 #include "weft/formats/keras/quantizer_spec.h"
 #include "weft/formats/keras/row_parts.h"
+#include "weft/formats/keras/spatial_parts.h"
 
 namespace weft::formats::keras {
 namespace {
@@ -20,40 +20,8 @@ Keys joined(Keys a, const Keys& b) {
   return a;
 }
 
-/// "Conv2D" -> 2.
-std::size_t axes_of(const LayerImport& in) {
-  const auto digit = in.layer.class_name.find_first_of("123");
-  return digit == std::string::npos ? 2 : static_cast<std::size_t>(in.layer.class_name[digit] - '0');
-}
-
-void check_channels_last(LayerImport& in) {
-  const auto format = in.config.text("data_format", "channels_last");
-  if (format != "channels_last") {
-    in.config.fail(Kind::AttributeUnsupported,
-                   fmt::format("`data_format` is `{}`; only channels_last is supported", format));
-  }
-}
-
-/// A number or a list with one entry per spatial axis, of at least `least`.
-Ints per_axis(LayerImport& in, std::string_view key, std::int64_t fallback, std::int64_t least = 1) {
-  const std::size_t axes = axes_of(in);
-  Ints out = in.config.find(key) == nullptr ? Ints{fallback} : in.config.integers(key);
-  if (out.size() == 1) out.assign(axes, out[0]);
-  if (out.size() != axes || std::any_of(out.begin(), out.end(), [&](auto v) { return v < least; })) {
-    if (in.config.ok())
-      in.config.fail(Kind::ModelMalformed, fmt::format("attribute `{}` does not fit {} axes", key, axes));
-    out.assign(axes, std::max<std::int64_t>(least, 1));
-  }
-  return out;
-}
-
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 void set_padding(LayerImport& in) {
-  const auto padding = lower_case(in.config.text("padding", "valid"));
+  const auto padding = padding_of(in);
   if (padding != "valid" && padding != "same" && padding != "causal") {
     return in.config.fail(Kind::AttributeUnsupported, fmt::format("`padding` is `{}`", padding));
   }
@@ -66,21 +34,6 @@ void set_convolution(LayerImport& in) {
   in.node.attributes["strides"] = per_axis(in, "strides", 1);
   in.node.attributes["dilations"] = per_axis(in, "dilation_rate", 1);
   set_padding(in);
-}
-
-std::int64_t positive(LayerImport& in, std::string_view key, std::optional<std::int64_t> fallback = std::nullopt) {
-  const auto value = in.config.integer(key, fallback);
-  if (value >= 1 && static_cast<std::uint64_t>(value) <= in.config.context().limits.tensor_elements) return value;
-  in.config.fail(Kind::ModelMalformed, fmt::format("attribute `{}` is {}", key, value));
-  return 1;
-}
-
-std::int64_t channels_of(LayerImport& in) {
-  if (!in.input()) return -1;
-  if (in.input()->size() == axes_of(in) + 1) return in.input()->back();
-  in.config.fail(Kind::ShapeMismatch, fmt::format("the input has shape {}, {} axes and the channels are expected",
-                                                  weft::to_string(*in.input()), axes_of(in)));
-  return -1;
 }
 
 bool has_bias(ConfigReader& config) { return config.flag("use_bias", true); }
@@ -238,20 +191,6 @@ void import_cropping(LayerImport& in) {
   in.infer_output();
 }
 
-void import_upsampling(LayerImport& in) {
-  check_channels_last(in);
-  const auto interpolation = in.config.text("interpolation", "nearest");
-  if (interpolation != "nearest") {
-    in.config.fail(Kind::AttributeUnsupported,
-                   fmt::format("`interpolation` is `{}`; only nearest is supported", interpolation));
-  }
-  Ints repeats = per_axis(in, "size", 2);
-  repeats.push_back(1);
-  if (channels_of(in) < 0) return;
-  in.node.attributes["repeats"] = repeats;
-  in.infer_output();
-}
-
 void import_concatenate(LayerImport& in) {
   const auto axis = in.config.integer("axis", -1);
   if (axis == 0) return in.config.fail(Kind::AttributeUnsupported, "`axis` is the batch");
@@ -260,13 +199,6 @@ void import_concatenate(LayerImport& in) {
 }
 
 // --- QKeras
-
-void set_quantizer(LayerImport& in, const char* key, nn::Node& node, const char* role, bool promoted) {
-  auto spec = read_quantizer(in.config, key);
-  if (!spec || node.parameters.count(role) == 0) return;
-  if (promoted) promote_kernel_quantizer(*spec);
-  node.parameters[role].quantizer = std::move(spec);
-}
 
 void refuse_mask(LayerImport& in) {
   if (in.config.find("mask") != nullptr)
@@ -430,8 +362,6 @@ std::vector<LayerRow> spatial_rows() {
     add(name, "Pad", {"padding", "data_format"}, {}, {}, import_zero_padding);
   for (const auto* name : {"Cropping1D", "Cropping2D", "Cropping3D"})
     add(name, "Pad", {"cropping", "data_format"}, {}, {}, import_cropping);
-  for (const auto* name : {"UpSampling1D", "UpSampling2D", "UpSampling3D"})
-    add(name, "Upsample", {"size", "interpolation", "data_format"}, {}, {}, import_upsampling);
   add("Concatenate", "Concat", {"axis"}, {}, {}, import_concatenate);
   rows.back().min_inputs = 1;
   rows.back().max_inputs = 4096;

@@ -115,6 +115,14 @@ std::string Hdf5Builder::bytes() const {
   return out;
 }
 
+std::string one_layer_json(const std::string& class_name, const std::string& config, const std::string& shape,
+                           const std::string& version) {
+  return fmt::format(R"({{"class_name": "Sequential", "keras_version": "{}", "config": {{"name": "m", "layers": [
+      {{"class_name": "InputLayer", "config": {{"batch_input_shape": [null, {}], "name": "x"}}}},
+      {{"class_name": "{}", "config": {{"name": "l"{}{}}}}}]}}}})",
+                     version, shape, class_name, config.empty() ? "" : ", ", config);
+}
+
 std::vector<float> ramp(std::size_t count, float start) {
   std::vector<float> out(count);
   for (std::size_t i = 0; i < count; ++i) out[i] = start + (i % 2 == 0 ? 0.25F : -0.25F) * static_cast<float>(i + 1);

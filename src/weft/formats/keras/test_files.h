@@ -46,6 +46,11 @@ class Hdf5Builder {
 /// 0.5, 0.25, -0.5 ...: different numbers that every float type holds.
 std::vector<float> ramp(std::size_t count, float start = 0.0F);
 
+/// The architecture of a Sequential with input `x` of `shape` ("3, 2") and the layer `l`, whose config has `config`
+/// besides its name.
+std::string one_layer_json(const std::string& class_name, const std::string& config, const std::string& shape,
+                           const std::string& version = "2.7.0");
+
 /// A Keras 2 model of four layers (Dense, BatchNormalization, ReLU, Dense with softmax), 3 -> 2 -> 2, as a whole .h5.
 std::string small_h5();
 /// Its architecture as JSON, and its weights alone.

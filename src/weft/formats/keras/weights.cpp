@@ -34,6 +34,18 @@ std::string variable_name(const std::string& path) {
   return name.substr(0, name.rfind(':'));
 }
 
+/// "m/bi/forward_lstm/lstm_cell/kernel:0" -> "forward_layer/lstm_cell/kernel" for layer "bi"; the whole path where the
+/// layer is not in it.
+std::string below_layer(const std::string& path, const std::string& layer) {
+  auto at = path.starts_with(layer + "/") ? 0 : path.find("/" + layer + "/");
+  if (at != std::string::npos) at += layer.size() + (at == 0 ? 1 : 2);
+  auto key = at == std::string::npos ? path : path.substr(at);
+  key = key.substr(0, key.rfind(':'));
+  for (const std::string part : {"forward", "backward"})
+    if (key.starts_with(part + "_")) return part + "_layer" + key.substr(std::min(key.find('/'), key.size()));
+  return key;
+}
+
 }  // namespace
 
 // Keras: "(.)([A-Z][a-z]+)" then "([a-z])([A-Z])", an underscore between both groups, all in lower case.
@@ -317,16 +329,9 @@ Result<Objects> WeightFile::all_variables(std::size_t index, const LayerEntry& l
   const bool hgq = layer.package == "hgq" || layer.package == "HGQ";
   for (const auto& path : paths) {
     std::string key = variable_name(path);
-    if (!hgq) {
-      // Below the layer: "query/kernel".
-      const auto at = path.find(layer.own_name + "/");
-      key = at == std::string::npos ? path : path.substr(at + layer.own_name.size() + 1);
-      key = key.substr(0, key.rfind(':'));
-    }
+    if (!hgq) key = below_layer(path, layer.own_name);
     for (const std::string part : {"iq", "kq", "bq", "oq"})
       if (hgq && path.find(layer.own_name + "_" + part + "/") != std::string::npos) key = part + "/" + key;
-    for (const std::string part : {"forward", "backward"})
-      if (path.find("/" + part + "_") != std::string::npos) key = part + "_layer/" + variable_name(path);
     if (const auto at = path.find("/multiple_quantizers"); hgq && at != std::string::npos) {
       const auto number =
           counter_of(path.substr(path.find('/', at + 1) + 1,
