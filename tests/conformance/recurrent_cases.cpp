@@ -87,6 +87,14 @@ void add_recurrent_cases(std::vector<Case>& out) {
       out.push_back(b.done(layers::Word::Quantized));
     }
   }
+  for (const std::string op : {"SimpleRNN", "LSTM", "GRU"}) {
+    // The functions of the gates as straight lines, shared by the time steps.
+    Builder b("float_" + op + "_straight_lines", {3, 2}, "fixed<10,3>");
+    cell(b, "rnn", {.op = op, .inputs = 2, .units = 1}, sequences);
+    b.options().default_type = {16, 5, true};
+    b.options().config.layer_name["rnn"].steps = 16;
+    out.push_back(b.done(layers::Word::Quantized));
+  }
   {
     Builder b("qGRU_reset_after", {3, 3}, "fixed<6,2>");
     cell(b, "rnn", {.op = "GRU", .quantized = true}, {{"reset_after", true}, {"return_sequences", true}});
