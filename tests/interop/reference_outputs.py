@@ -85,6 +85,18 @@ def onnx(path, inputs, _):
         found = [execute_onnx(wrapper, row) for row in rows]
         results = [[row[name] for name in names] for row in found]
         by = f"qonnx {version('qonnx')}"
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    for i, name in enumerate(names):
+        node = made_by.get(name)
+        while node is not None and node.op_type in ("Cast", "Identity"):
+            name = node.input[0]
+            node = made_by.get(name)
+        if node is None or node.op_type != "TreeEnsembleClassifier" or name != node.output[0]:
+            continue
+        labels = next((list(a.ints) for a in node.attribute if a.name == "classlabels_int64s"), [])
+        for row in results if labels else []:
+            # Weft's label is the number of the class in this list, and it says so.
+            row[i] = np.array([labels.index(int(v)) for v in np.atleast_1d(row[i])])
     joined = [np.concatenate([numbers(r[i]) for r in results]) for i in range(len(names))]
     return by, joined
 
