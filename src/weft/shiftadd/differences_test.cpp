@@ -110,5 +110,18 @@ TEST(Differences, GraphsComputeTheMatrixAndAreSmallerWhereColumnsAreAlike) {
   }
 }
 
+TEST(Differences, ADeadlineWithTimeToWaitIsUsed) {
+  // All entries share their top bit, so that columns differ by less than they hold.
+  const Problem problem =
+      random_problem(16, 16, 3, [](std::mt19937_64& r) { return static_cast<std::int64_t>(129 + r() % 127); });
+  Fixture f;
+  const auto early = solve(problem, {.max_delay = 6.0}, unit_cost(), f.ctx);
+  const auto late = solve(problem, {.max_delay = 8.0}, unit_cost(), f.ctx);
+  ASSERT_TRUE(early.ok() && late.ok());
+  EXPECT_EQ(check(problem, *late), "");
+  EXPECT_LE(late->depth, 8);
+  EXPECT_LT(static_cast<double>(late->adders), 0.9 * static_cast<double>(early->adders));
+}
+
 }  // namespace
 }  // namespace weft::shiftadd

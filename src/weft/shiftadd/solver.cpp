@@ -58,13 +58,20 @@ Result<Solution> solve(const Problem& problem, const Options& options, const Cos
     }
     return complete;
   };
-  if (!attempt(first_recipes(plan.digits, plan.clock.has_ternary()))) {
+  std::vector<Recipe> recipes = first_recipes(plan.digits, plan.clock.has_ternary());
+  if (options.max_delay && !plan.clock.has_ternary()) {
+    // A deadline may leave time to wait for other rows.
+    for (const int chain : {2, 4}) {
+      recipes.push_back(recipes.front());
+      recipes.back().chain = chain;
+    }
+  }
+  if (!attempt(recipes)) {
     return ctx.fail(Kind::Cancelled, {}, "the search for an adder graph was interrupted");
   }
   // A deadline that is missed narrowly may still be met by trusting adders to be narrower than they have to be.
   for (const double narrowing : {2.0, 3.0, 4.0}) {
     if (best->delay <= deadline) break;
-    std::vector<Recipe> recipes = first_recipes(plan.digits, plan.clock.has_ternary());
     for (Recipe& recipe : recipes) recipe.narrowing = narrowing;
     if (!attempt(recipes)) break;
   }
