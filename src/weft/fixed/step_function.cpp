@@ -6,6 +6,7 @@
 
 #include "weft/diag/diag.h"
 #include "weft/fixed/quantize.h"
+#include "weft/fixed/step_search.h"
 
 namespace weft::fixed {
 namespace {
@@ -165,15 +166,16 @@ Pieces restrict_pieces(const Pieces& f, const Range& x) {
   return out;
 }
 
-/// Appends the pieces of a monotone part [lo, hi]; false when there are more than `limit`. Each piece is found by
-/// doubling steps, then bisection, so its cost is logarithmic in its length.
-bool append_monotone(Pieces& out, const std::function<Int(Int)>& f, Int lo, Int hi, std::size_t limit) {
+/// Appends the pieces of a monotone part [lo, hi]; false when there are more than `limit`, or when stopped. Each piece
+/// is found by doubling steps, then bisection, so its cost is logarithmic in its length.
+bool append_monotone(Pieces& out, const std::function<Int(Int)>& f, Int lo, Int hi, std::size_t limit,
+                     const std::function<bool()>& stop = {}) {
   const Int last = f(hi);
   Int at = lo;
   while (true) {
     const Int value = f(at);
     append(out, at, value);
-    if (out.values.size() > limit) return false;
+    if (out.values.size() > limit || (stop && stop())) return false;
     if (value == last) return true;
     // f(inside) == value, f(outside) != value.
     Int inside = at;
@@ -244,6 +246,12 @@ Range range_of(const StepFunction& function, const Range& x) {
 
 std::optional<Pieces> pieces_of(const std::function<Int(Int)>& f, Int lo, Int hi,
                                 const std::vector<Int>& turning_points, std::size_t limit) {
+  return pieces_of(f, lo, hi, turning_points, limit, {});
+}
+
+std::optional<Pieces> pieces_of(const std::function<Int(Int)>& f, Int lo, Int hi,
+                                const std::vector<Int>& turning_points, std::size_t limit,
+                                const std::function<bool()>& stop) {
   WEFT_CHECK(lo <= hi, "pieces_of needs lo <= hi");
   std::vector<Int> starts{lo};
   for (const Int t : turning_points) {
@@ -254,7 +262,7 @@ std::optional<Pieces> pieces_of(const std::function<Int(Int)>& f, Int lo, Int hi
   Pieces out;
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const Int end = i + 1 < starts.size() ? starts[i + 1] - 1 : hi;
-    if (!append_monotone(out, f, starts[i], end, limit)) return std::nullopt;
+    if (!append_monotone(out, f, starts[i], end, limit, stop)) return std::nullopt;
   }
   return out;
 }

@@ -10,6 +10,7 @@
 
 #include "weft/diag/diag.h"
 #include "weft/fixed/quantize.h"
+#include "weft/fixed/step_search.h"
 
 namespace weft::fixed {
 namespace {
@@ -292,6 +293,25 @@ TEST(Text, RefusesWhatIsMalformed) {
                            "pieces([1],[1,99999999999999999999999999999999999999999])"}) {
     EXPECT_FALSE(parse_step_function(text).has_value()) << text;
   }
+}
+
+TEST(PiecesOf, IsStopped) {
+  int calls = 0;
+  int calls_at_stop = 0;
+  const auto f = [&](Int x) {
+    ++calls;
+    return x / 3;
+  };
+  const auto stop = [&] {
+    if (calls < 1000) return false;
+    if (calls_at_stop == 0) calls_at_stop = calls;
+    return true;
+  };
+  constexpr std::size_t kMost = std::size_t{1} << 20;
+  EXPECT_EQ(pieces_of(f, 0, 100000, {}, kMost, stop), std::nullopt);
+  EXPECT_GT(calls_at_stop, 0);
+  EXPECT_EQ(calls, calls_at_stop);
+  EXPECT_EQ(pieces_of(f, 0, 100000, {}, kMost, [] { return false; }), pieces_of(f, 0, 100000, {}, kMost));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "weft/fixed/quantize.h"
+#include "weft/fixed/step_search.h"
 #include "weft/layers/recipe.h"
 #include "weft/layers/scaled_float.h"
 #include "weft/layers/wide_function.h"
@@ -199,7 +200,6 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
   bool rounds_besides = false;
   std::size_t pieces_total = 0;
   for (std::size_t e = 0; e < count; ++e) {
-    if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, node.origin, "the run was interrupted");
     const fixed::Range range = channel_range(x, e, count);
     const std::size_t c = e % channels;  // scales and steps go by the last axis
     if (const auto type = function.type(e)) {
@@ -221,7 +221,8 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
     auto pieces = pieces_total >= most
                       ? std::nullopt
                       : fixed::pieces_of(f, range.lo, range.hi, turning_codes(symbol.pending, function, real, e, range),
-                                         most - pieces_total);
+                                         most - pieces_total, [&] { return ctx_.cancelled(); });
+    if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, node.origin, "the run was interrupted");
     if (!pieces && set->type && function.channels() == 1)
       return straight_lines(node, symbol, *set->type, count, chosen);
     if (!pieces)

@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "weft/fixed/quantize.h"
+#include "weft/fixed/step_search.h"
 
 namespace weft::layers {
 namespace {
@@ -99,14 +100,14 @@ Segment fit(const Target& u, Int a, Int b, double& worst) {
 }
 
 /// Segments of at most `longest` codes within `tolerance` at the samples; `borders` (ascending) begin new ones. Empty
-/// when there would be more than `most`.
+/// when there would be more than `most`, or when cancelled.
 std::vector<Segment> segments_of(const Target& u, const fixed::Range& range, const std::vector<Int>& borders,
-                                 Int longest, double tolerance, std::size_t most) {
+                                 Int longest, double tolerance, std::size_t most, const Context& ctx) {
   std::vector<Segment> out;
   Int at = range.lo;
   Int first = 1;
   while (true) {
-    if (out.size() == most) return {};
+    if (out.size() == most || ctx.cancelled()) return {};
     const auto border = std::upper_bound(borders.begin(), borders.end(), at);
     Int limit = border == borders.end() ? range.hi : std::min(range.hi, *border - 1);
     if (limit - at >= longest) limit = at + longest - 1;
@@ -152,15 +153,15 @@ struct Lines {
 
 Int rounded(double value) { return static_cast<Int>(std::nearbyint(value)); }
 
-/// Bounds |lines - units| from above.
+/// Bounds |lines - units| from above, unless cancelled.
 class Checker {
  public:
-  Checker(const Lines& lines, const Target& u, double lo, double hi) : lines_(lines), u_(u), lo_(lo), hi_(hi) {}
+  Checker(const Lines& lines, const Target& u, const Context& ctx) : lines_(lines), u_(u), ctx_(ctx) {}
 
   /// Every code.
   double everywhere() {
     for (std::size_t k = 0; k < lines_.segments.size(); ++k)
-      for (Int x = lines_.segments[k].start; x <= lines_.segments[k].end; ++x) see(k, x);
+      for (Int x = lines_.segments[k].start; x <= lines_.segments[k].end && !ctx_.cancelled(); ++x) see(k, x);
     return worst_;
   }
 
@@ -169,7 +170,7 @@ class Checker {
     slack_ = slack;
     for (std::size_t k = 0; k < lines_.segments.size(); ++k) {
       Int a = lines_.segments[k].start;
-      while (a <= lines_.segments[k].end) {
+      while (a <= lines_.segments[k].end && !ctx_.cancelled()) {
         const auto turn = std::upper_bound(turns.begin(), turns.end(), a);
         const Int b = turn == turns.end() ? lines_.segments[k].end : std::min(lines_.segments[k].end, *turn - 1);
         bound(k, a, b);
@@ -182,7 +183,7 @@ class Checker {
   [[nodiscard]] Int worst_at() const { return worst_at_; }
 
  private:
-  [[nodiscard]] double real(Int x) const { return std::clamp(u_(x), lo_, hi_); }
+  [[nodiscard]] double real(Int x) const { return std::clamp(u_(x), u_.lo, u_.hi); }
   void see(std::size_t k, Int x) {
     const double error = std::fabs(static_cast<double>(lines_.at(k, x)) - real(x));
     if (error > worst_) {
@@ -194,7 +195,7 @@ class Checker {
     see(k, a);
     see(k, b);
     std::vector<std::pair<Int, Int>> open{{a, b}};
-    while (!open.empty()) {
+    while (!open.empty() && !ctx_.cancelled()) {
       const auto [p, q] = open.back();
       open.pop_back();
       if (q - p <= 1) {
@@ -222,7 +223,7 @@ class Checker {
 
   const Lines& lines_;
   const Target& u_;
-  double lo_, hi_;
+  const Context& ctx_;
   double worst_ = 0.0;
   double slack_ = 0.0;
   Int worst_at_ = 0;
@@ -241,6 +242,7 @@ struct Frame {
   Int longest = 0;               ///< codes of a segment
   std::size_t most = 0;          ///< segments
   Int exhaustive = 0;            ///< codes up to which all are looked at
+  const Context& ctx;            ///< cancelled: the lines are worth nothing, and made soon
 };
 
 /// Segments of one function and the tolerance that they needed.
@@ -254,8 +256,8 @@ Chosen choose(const Target& u, std::vector<Int> borders, const Frame& frame) {
   std::sort(borders.begin(), borders.end());
   Chosen out{std::move(borders), {}, kTolerance};
   while (true) {
-    out.segments = segments_of(u, u.function.range, out.borders, frame.longest, out.tolerance, frame.most);
-    if (!out.segments.empty()) return out;
+    out.segments = segments_of(u, u.function.range, out.borders, frame.longest, out.tolerance, frame.most, frame.ctx);
+    if (!out.segments.empty() || frame.ctx.cancelled()) return out;
     out.tolerance *= 2.0;
   }
 }
@@ -290,7 +292,7 @@ Made make_lines(const CodeFunction& function, Chosen chosen, const Frame& frame,
       lines.slope.push_back(rounded(std::ldexp(s.slope, kGuardBits + slope_bits)));
     }
     lines.segments = std::move(segments);
-    Checker checker(lines, u, u.lo, u.hi);
+    Checker checker(lines, u, frame.ctx);
     double slack = 0.0;
     out.exhaustive = function.range.hi - function.range.lo < frame.exhaustive;
     if (out.exhaustive) {
@@ -303,7 +305,8 @@ Made make_lines(const CodeFunction& function, Chosen chosen, const Frame& frame,
     }
     out.lines = std::move(lines);
     // Something between the samples: a border there, and once more.
-    if (out.worst <= std::max(chosen.tolerance, noise) + slack + 1.0 || round == kRounds) return out;
+    if (out.worst <= std::max(chosen.tolerance, noise) + slack + 1.0 || round == kRounds || frame.ctx.cancelled())
+      return out;
     chosen.borders.push_back(checker.worst_at());
     chosen.borders.push_back(checker.worst_at() + 1);
   }
@@ -382,9 +385,13 @@ Result<WideResult> add_segments(Recipe& recipe, const Origin& origin, const std:
   const int most_length_bits = kMostBits - result_bits;
   std::size_t most = kMostSegments;
   for (std::size_t n = functions.size(); n > 16 && most > 64; n /= 2) most /= 2;
-  const Frame frame{type, lo,
-                    hi,   Int{1} << most_length_bits,
-                    most, kExhaustive / static_cast<Int>(std::min<std::size_t>(functions.size(), 64))};
+  const Frame frame{type,
+                    lo,
+                    hi,
+                    Int{1} << most_length_bits,
+                    most,
+                    kExhaustive / static_cast<Int>(std::min<std::size_t>(functions.size(), 64)),
+                    recipe.context()};
   for (const auto& f : functions) {
     // Segments of the greatest length, and one more for each border, have to be enough.
     const auto borders_most = static_cast<Int>(f.turns.size()) + 2 + 2 * kRounds;
@@ -399,17 +406,17 @@ Result<WideResult> add_segments(Recipe& recipe, const Origin& origin, const std:
   int slope_bits = 0;
   std::vector<Chosen> chosen;
   for (const auto& f : functions) {
-    if (recipe.context().cancelled()) return recipe.context().fail(Kind::Cancelled, origin, "the run was interrupted");
     std::vector<Int> borders = f.turns;
     borders.push_back(0);  // what functions of networks do, they do around zero
     chosen.push_back(choose(target_of(f, frame), std::move(borders), frame));
+    if (recipe.context().cancelled()) return recipe.context().fail(Kind::Cancelled, origin, "the run was interrupted");
     for (const auto& s : chosen.back().segments)
       if (s.slope != 0.0) slope_bits = std::max(slope_bits, fixed::width_bits(0, s.end - s.start, false));
   }
   std::vector<Made> made;
   for (std::size_t i = 0; i < functions.size(); ++i) {
-    if (recipe.context().cancelled()) return recipe.context().fail(Kind::Cancelled, origin, "the run was interrupted");
     made.push_back(make_lines(functions[i], std::move(chosen[i]), frame, slope_bits));
+    if (recipe.context().cancelled()) return recipe.context().fail(Kind::Cancelled, origin, "the run was interrupted");
   }
   WideResult out;
   out.report = {false, 0, 0.0, true};
@@ -453,7 +460,8 @@ Result<WideResult> add_function(Recipe& recipe, const Origin& origin, const std:
   for (const auto& f : functions) {
     if (total >= most_steps) break;
     auto pieces = fixed::pieces_of([&](Int code) { return code_of(f.units(code), type); }, f.range.lo, f.range.hi,
-                                   f.turns, most_steps - total);
+                                   f.turns, most_steps - total, [&] { return recipe.context().cancelled(); });
+    if (recipe.context().cancelled()) return recipe.context().fail(Kind::Cancelled, origin, "the run was interrupted");
     if (!pieces) break;
     total += pieces->values.size();
     steps.emplace_back(std::move(*pieces));
