@@ -26,6 +26,8 @@ TOLERANCE = 1e-5
 CHOSEN = 0.03
 FLIPS = 0.1
 UNBOUNDED = {"relu", "linear", "elu", "Relu"}
+# The refusal that is meant: a second direction of Bidirectional that is not reversed.
+INTENDED = "runs forwards"
 COLUMNS = ("models", "float", "exact", "order", "chosen", "unbounded", "refused", "FAIL")
 
 
@@ -51,7 +53,7 @@ def check(weft, path, counts, worst):
         answer, _, _ = weft.run("predict", path, rows, "-o", out, "--float", *meta["options"])
     except WeftError as error:
         counts["refused"] += 1
-        return f"refused: {error}"
+        return None if INTENDED in str(error) else f"refused: {error}"
     got = flat(outputs_of(out, answer))
     if [g.shape for g in got] != [w.shape for w in wanted]:
         return f"outputs {[g.shape for g in got]}, the framework has {[w.shape for w in wanted]}"

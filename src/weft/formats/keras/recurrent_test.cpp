@@ -164,6 +164,23 @@ TEST_F(RecurrentTest, ABidirectionalLayerIsTwoAndAMerge) {
   }
 }
 
+TEST_F(RecurrentTest, TheDirectionMayStandInTheNameOfTheCell) {
+  // As QKeras on Keras 3 writes its files.
+  const std::string inner =
+      R"("layer": {"class_name": "SimpleRNN", "config": {"name": "r", "units": 1, "use_bias": false,
+         "activation": "linear", "return_sequences": true}})";
+  const auto graph = import("Bidirectional", inner + R"(, "merge_mode": "sum")",
+                            {{"r_1/forward_r/kernel", {2, 1}},
+                             {"r_1/forward_r/recurrent_kernel", {1, 1}},
+                             {"r_2/backward_r/kernel", {2, 1}},
+                             {"r_2/backward_r/recurrent_kernel", {1, 1}}});
+  ASSERT_TRUE(graph) << messages();
+  ASSERT_EQ(graph->nodes.size(), 3U);
+  // The test's variables are numbered through: the third is the kernel of the second direction.
+  EXPECT_EQ(graph->nodes[0].parameters.at("kernel").values.data, ramp(2, 0.0F));
+  EXPECT_EQ(graph->nodes[1].parameters.at("kernel").values.data, ramp(2, 2.0F));
+}
+
 TEST_F(RecurrentTest, TimeDistributedLayersSeeAllTimes) {
   const auto dense =
       import("TimeDistributed", R"("layer": {"class_name": "Dense", "config": {"name": "d", "units": 4}})",

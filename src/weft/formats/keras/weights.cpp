@@ -35,14 +35,22 @@ std::string variable_name(const std::string& path) {
 }
 
 /// "m/bi/forward_lstm/lstm_cell/kernel:0" -> "forward_layer/lstm_cell/kernel" for layer "bi"; the whole path where the
-/// layer is not in it.
+/// layer is not in it. The layers of QKeras on Keras 3 give their name to their cell: "bi/qgru_1/forward_qgru/kernel"
+/// -> "forward_layer/kernel".
 std::string below_layer(const std::string& path, const std::string& layer) {
   auto at = path.starts_with(layer + "/") ? 0 : path.find("/" + layer + "/");
   if (at != std::string::npos) at += layer.size() + (at == 0 ? 1 : 2);
   auto key = at == std::string::npos ? path : path.substr(at);
   key = key.substr(0, key.rfind(':'));
-  for (const std::string part : {"forward", "backward"})
-    if (key.starts_with(part + "_")) return part + "_layer" + key.substr(std::min(key.find('/'), key.size()));
+  // The layer's name, then the cell's.
+  std::size_t start = 0;
+  for (int level = 0; level < 2; ++level) {
+    const auto end = key.find('/', start);
+    if (end == std::string::npos) break;
+    for (const std::string part : {"forward", "backward"})
+      if (key.compare(start, part.size() + 1, part + "_") == 0) return part + "_layer" + key.substr(end);
+    start = end + 1;
+  }
   return key;
 }
 
