@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "weft/diag/diag.h"
 #include "weft/fixed/rational.h"
 
 namespace weft {
@@ -20,7 +21,11 @@ struct Scale {
   explicit Scale(std::vector<Rational> f) : factors(std::move(f)) {}
   [[nodiscard]] bool per_tensor() const { return factors.size() == 1; }
   /// Factor at index `channel` of the last axis.
-  [[nodiscard]] const Rational& at(std::size_t channel) const { return factors[per_tensor() ? 0 : channel]; }
+  [[nodiscard]] const Rational& at(std::size_t channel) const {
+    if (per_tensor()) return factors[0];
+    WEFT_CHECK(channel < factors.size(), "the scale has no factor for this channel");
+    return factors[channel];
+  }
   bool operator==(const Scale&) const = default;
 };
 

@@ -141,9 +141,9 @@ class CellRecipe {
     if (!parameter.uncertainty.empty()) out.uncertainty.resize(out.codes.data.size());
     for (std::size_t k = 0; k < which.size(); ++k) {
       const IntegerParameter part = columns(parameter, which[k] * u, u);
-      // Of one unit, the part has one factor, too.
       if (!parameter.scale.per_tensor())
-        out.scale.factors.insert(out.scale.factors.end(), part.scale.factors.begin(), part.scale.factors.end());
+        for (std::int64_t i = 0; i < u; ++i)
+          out.scale.factors.push_back(parameter.scale.at(static_cast<std::size_t>(which[k] * u + i)));
       for (std::int64_t row = 0; row < rows; ++row)
         for (std::int64_t i = 0; i < u; ++i) {
           const auto to = static_cast<std::size_t>(row * width + static_cast<std::int64_t>(k) * u + i);
