@@ -6,7 +6,6 @@
 
 #include "weft/diag/diag.h"
 #include "weft/fixed/quantize.h"
-#include "weft/fixed/step_search.h"
 
 namespace weft::fixed {
 namespace {
@@ -242,11 +241,6 @@ Range range_of(const StepFunction& function, const Range& x) {
   const Range tight = tightened(x);
   if (const auto* f = std::get_if<ShiftRound>(&function)) return range_of_shift(*f, tight);
   return range_of_pieces(std::get<Pieces>(function), tight);
-}
-
-std::optional<Pieces> pieces_of(const std::function<Int(Int)>& f, Int lo, Int hi,
-                                const std::vector<Int>& turning_points, std::size_t limit) {
-  return pieces_of(f, lo, hi, turning_points, limit, {});
 }
 
 std::optional<Pieces> pieces_of(const std::function<Int(Int)>& f, Int lo, Int hi,

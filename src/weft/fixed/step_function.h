@@ -53,9 +53,11 @@ Range range_of(const StepFunction& function, const Range& x);
 /// parts are [lo, t0 - 1], [t0, t1 - 1], ..., [tn, hi]. Found by binary search: O(pieces * log(range)) calls. Equal
 /// neighbours are merged.
 Pieces pieces_of(const std::function<Int(Int)>& f, Int lo, Int hi, const std::vector<Int>& turning_points);
-/// The same; nullopt as soon as there are more than `limit` pieces.
+/// The same; nullopt as soon as there are more than `limit` pieces, or soon after `stop` (asked once per piece, may be
+/// empty) says so: functions of whole layers may take minutes.
 std::optional<Pieces> pieces_of(const std::function<Int(Int)>& f, Int lo, Int hi,
-                                const std::vector<Int>& turning_points, std::size_t limit);
+                                const std::vector<Int>& turning_points, std::size_t limit,
+                                const std::function<bool()>& stop = {});
 
 /// The same function on the reachable codes of `x`: pieces that hold none of them are dropped and equal neighbours
 /// merged; a ShiftRound stays as it is with lo/hi tightened to the range of its results.

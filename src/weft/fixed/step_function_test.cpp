@@ -10,7 +10,6 @@
 
 #include "weft/diag/diag.h"
 #include "weft/fixed/quantize.h"
-#include "weft/fixed/step_search.h"
 
 namespace weft::fixed {
 namespace {

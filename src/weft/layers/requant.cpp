@@ -11,7 +11,7 @@
 #include <cmath>
 
 #include "weft/fixed/quantize.h"
-#include "weft/fixed/step_search.h"
+#include "weft/fixed/step_function.h"
 #include "weft/layers/recipe.h"
 #include "weft/layers/scaled_float.h"
 #include "weft/layers/wide_function.h"

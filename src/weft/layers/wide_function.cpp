@@ -13,7 +13,7 @@
 #include <limits>
 
 #include "weft/fixed/quantize.h"
-#include "weft/fixed/step_search.h"
+#include "weft/fixed/step_function.h"
 
 namespace weft::layers {
 namespace {
