@@ -6,31 +6,11 @@
 
 #include "weft/emulate/emulator.h"
 #include "weft/emulate/plain.h"
+#include "weft/layers/test_policy.h"
 #include "weft/layers/wide_function.h"
 
 namespace weft::conformance {
 namespace {
-
-class NoPolicy final : public layers::TypePolicy {
- public:
-  [[nodiscard]] std::optional<fixed::FixedType> result(const nn::Node&) const override { return std::nullopt; }
-  [[nodiscard]] fixed::FixedType default_result(const nn::Node&, double, double) const override { return {}; }
-  [[nodiscard]] fixed::FixedType parameter(const nn::Node&, const std::string&, double, double) const override {
-    return {};
-  }
-  [[nodiscard]] std::optional<fixed::FixedType> chosen_parameter(const nn::Node&, const std::string&) const override {
-    return std::nullopt;
-  }
-  [[nodiscard]] std::optional<fixed::FixedType> accumulator(const nn::Node&) const override { return std::nullopt; }
-  [[nodiscard]] std::optional<fixed::FixedType> intermediate(const nn::Node&, const std::string&) const override {
-    return std::nullopt;
-  }
-  [[nodiscard]] fixed::FixedType default_intermediate(const nn::Node&, const std::string&, double,
-                                                      double) const override {
-    return {};
-  }
-  [[nodiscard]] Softmax softmax(const nn::Node&, bool) const override { return Softmax::Table; }
-};
 
 struct Function {
   const char* name;
@@ -67,7 +47,7 @@ struct Built {
 void build(const Function& f, int frac, const fixed::FixedType& type, Built& out) {
   diag::Engine engine;
   Context ctx{engine};
-  const NoPolicy policy;
+  const layers::TestPolicy policy;
   const nn::Graph source;
   layers::Recipe recipe(source, policy, ctx);
   const double unit = std::ldexp(1.0, -frac);
@@ -156,7 +136,7 @@ TEST(WideFunction, WideInputsStayWithinTheProvenError) {
 TEST(WideFunction, MoreCodesThanLinesCanCoverAreRefused) {
   diag::Engine engine;
   Context ctx{engine};
-  const NoPolicy policy;
+  const layers::TestPolicy policy;
   const nn::Graph source;
   layers::Recipe recipe(source, policy, ctx);
   const fixed::Range range{0, Int{1} << 60, 0};
@@ -171,7 +151,7 @@ TEST(WideFunction, MoreCodesThanLinesCanCoverAreRefused) {
 TEST(WideFunction, FewStepsStayExact) {
   diag::Engine engine;
   Context ctx{engine};
-  const NoPolicy policy;
+  const layers::TestPolicy policy;
   const nn::Graph source;
   layers::Recipe recipe(source, policy, ctx);
   recipe.graph().values.push_back({"x", Shape{1}, Scale(fixed::pow2(-8)), {{-2048, 2047, 0}}, exact::Input{}, {}});

@@ -6,36 +6,15 @@
 
 #include <cmath>
 
+#include "weft/layers/test_policy.h"
+
 namespace weft::layers {
 namespace {
-
-class NoPolicy final : public TypePolicy {
- public:
-  [[nodiscard]] std::optional<fixed::FixedType> result(const nn::Node&) const override { return std::nullopt; }
-  [[nodiscard]] fixed::FixedType default_result(const nn::Node&, double, double) const override { return {}; }
-  [[nodiscard]] fixed::FixedType parameter(const nn::Node&, const std::string&, double, double) const override {
-    return {};
-  }
-  [[nodiscard]] std::optional<fixed::FixedType> chosen_parameter(const nn::Node&, const std::string&) const override {
-    return std::nullopt;
-  }
-  [[nodiscard]] std::optional<fixed::FixedType> accumulator(const nn::Node&) const override { return std::nullopt; }
-  [[nodiscard]] std::optional<fixed::FixedType> intermediate(const nn::Node&, const std::string&) const override {
-    return std::nullopt;
-  }
-  [[nodiscard]] fixed::FixedType default_intermediate(const nn::Node&, const std::string&, double,
-                                                      double) const override {
-    return {};
-  }
-  [[nodiscard]] Softmax softmax(const nn::Node&, bool) const override { return Softmax::Table; }
-  [[nodiscard]] std::size_t most_steps(const nn::Node&) const override { return steps; }
-  std::size_t steps = 1U << 16;
-};
 
 struct SharedFunctionsTest : testing::Test {
   diag::Engine engine;
   Context ctx{engine};
-  NoPolicy policy;
+  TestPolicy policy;
   nn::Graph source;
   nn::Node node;
   int made = 0;

@@ -7,29 +7,10 @@
 #include <atomic>
 #include <cmath>
 
+#include "weft/layers/test_policy.h"
+
 namespace weft::layers {
 namespace {
-
-class NoPolicy final : public TypePolicy {
- public:
-  [[nodiscard]] std::optional<fixed::FixedType> result(const nn::Node&) const override { return std::nullopt; }
-  [[nodiscard]] fixed::FixedType default_result(const nn::Node&, double, double) const override { return {}; }
-  [[nodiscard]] fixed::FixedType parameter(const nn::Node&, const std::string&, double, double) const override {
-    return {};
-  }
-  [[nodiscard]] std::optional<fixed::FixedType> chosen_parameter(const nn::Node&, const std::string&) const override {
-    return std::nullopt;
-  }
-  [[nodiscard]] std::optional<fixed::FixedType> accumulator(const nn::Node&) const override { return std::nullopt; }
-  [[nodiscard]] std::optional<fixed::FixedType> intermediate(const nn::Node&, const std::string&) const override {
-    return std::nullopt;
-  }
-  [[nodiscard]] fixed::FixedType default_intermediate(const nn::Node&, const std::string&, double,
-                                                      double) const override {
-    return {};
-  }
-  [[nodiscard]] Softmax softmax(const nn::Node&, bool) const override { return Softmax::Table; }
-};
 
 /// Evaluations that may follow an interruption: one line, one step or one look at a code is finished.
 constexpr std::int64_t kAfter = 4000;
@@ -46,7 +27,7 @@ Interrupted interrupted(std::int64_t at, std::size_t most_steps) {
   diag::Engine engine;
   Context ctx{engine};
   ctx.cancel = &cancel;
-  NoPolicy policy;
+  TestPolicy policy;
   const nn::Graph source;
   Recipe recipe(source, policy, ctx);
   const auto x = recipe.add("x", exact::Input{}, Scale(fixed::pow2(-20)), {}, Shape{1});
