@@ -94,7 +94,8 @@ void bind_session(py::module_& m) {
         auto arrays = to_arrays(inputs);
         return prediction(Call(options).run([&](Context& ctx) -> Result<driver::Prediction> {
           WEFT_TRY(const auto rows, driver::input_rows(session.model.graph, std::move(arrays), "", ctx));
-          return driver::predict(session, rows, {.trace = false, .use_float = use_float}, ctx);
+          return use_float ? driver::predict_float(session.model.graph, rows, false, ctx)
+                           : driver::predict(session, rows, false, ctx);
         }));
       },
       py::arg("session"), py::arg("inputs"), py::arg("use_float"), py::arg("options"), "Outputs by name.");
@@ -118,7 +119,8 @@ void bind_session(py::module_& m) {
         auto arrays = to_arrays(inputs);
         const auto p = Call(options).run([&](Context& ctx) -> Result<driver::Prediction> {
           WEFT_TRY(const auto rows, driver::input_rows(session.model.graph, std::move(arrays), "", ctx));
-          return driver::predict(session, rows, {.trace = true, .use_float = use_float}, ctx);
+          return use_float ? driver::predict_float(session.model.graph, rows, true, ctx)
+                           : driver::predict(session, rows, true, ctx);
         });
         py::dict layers;
         for (const auto& [name, array] : p.trace) layers[py::str(name)] = to_array(array);

@@ -66,9 +66,9 @@ TEST_P(Conformance, ExecutorsAgree) {
   session.exact = exact;
   session.network = lowered->network;
   const driver::InputRows data{{real}, static_cast<std::int64_t>(kSamples)};
-  const auto source = driver::predict(session, data, {.trace = true, .use_float = true}, ctx);
+  const auto source = driver::predict_float(session.model.graph, data, true, ctx);
   ASSERT_TRUE(source.ok());
-  const auto emulated = driver::predict(session, data, {.trace = true, .use_float = false}, ctx);
+  const auto emulated = driver::predict(session, data, true, ctx);
   ASSERT_TRUE(emulated.ok());
 
   // The source's own arithmetic, layer by layer, to the last bit.

@@ -31,13 +31,19 @@ void add_predict(CLI::App& root, App& app) {
       const auto run = [&]() -> Result<driver::Prediction> {
         if (options->codes && (options->use_float || !options->trace.empty()))
           return ctx.fail(Kind::UsageInvalid, {.file = "--codes"}, "codes go with neither --float nor --trace");
+        const bool trace = !options->trace.empty();
+        if (options->use_float) {
+          WEFT_TRY(const auto model, driver::open_source(options->model, options->lowering, ctx));
+          WEFT_TRY(const auto rows, driver::read_input_rows(model.graph, options->data, ctx));
+          return driver::predict_float(model.graph, rows, trace, ctx);
+        }
         WEFT_TRY(const auto session, driver::open_session(options->model, options->lowering, ctx));
         if (options->codes) {
           WEFT_TRY(const auto rows, driver::read_input_codes(session.model.graph, options->data, ctx));
           return driver::predict_codes(session, rows, ctx);
         }
         WEFT_TRY(const auto rows, driver::read_input_rows(session.model.graph, options->data, ctx));
-        return driver::predict(session, rows, {.trace = !options->trace.empty(), .use_float = options->use_float}, ctx);
+        return driver::predict(session, rows, trace, ctx);
       };
       auto result = run();
       if (!result) {

@@ -87,7 +87,7 @@ Result<void> give_reasons(const Session& session, const Session* other, const In
   const InputRows rounded = quantized_inputs(session, rows, changed);
   std::optional<Prediction> behind;
   if (changed && other == nullptr) {
-    WEFT_TRY(behind, predict(session, rounded, {.trace = true, .use_float = true}, ctx));
+    WEFT_TRY(behind, predict_float(session.model.graph, rounded, true, ctx));
   }
   for (auto& layer : all.layers) {
     if (layer.first_sample < 0) continue;
@@ -121,8 +121,8 @@ Result<Comparison> compare(const Session& session, const InputRows& rows,
   if (labels && static_cast<std::int64_t>(labels->size()) != rows.batch)
     return ctx.fail(Kind::ShapeMismatch, {}, "there are not as many labels as samples");
   WEFT_TRY(const auto reference,
-           predict(other == nullptr ? session : *other, rows, {.trace = true, .use_float = other == nullptr}, ctx));
-  WEFT_TRY(const auto exact, predict(session, rows, {.trace = true, .use_float = false}, ctx));
+           other == nullptr ? predict_float(session.model.graph, rows, true, ctx) : predict(*other, rows, true, ctx));
+  WEFT_TRY(const auto exact, predict(session, rows, true, ctx));
   Comparison out;
   out.samples = rows.batch;
   out.input_saturations = exact.input_saturations;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "weft/driver/arrays.h"
 #include "weft/driver/tables.h"
@@ -61,6 +62,64 @@ Result<void> parse_types(const LoweringOptions& options, const nn::Graph& graph,
 }
 
 constexpr int kSessionVersion = 1;
+
+/// A model with its configuration read and applied, as far as both runs of it need them.
+struct Prepared {
+  Model model;
+  lower::Options lowering;
+};
+
+Result<Prepared> prepare(const fs::path& path, const LoweringOptions& options, Context& ctx) {
+  Prepared out;
+  WEFT_TRY(out.model, load_model(path, options.weights, ctx, options.layers));
+  nn::Graph& graph = out.model.graph;
+  if (options.config) {
+    WEFT_TRY(const std::string text, support::read_file(*options.config, ctx));
+    WEFT_TRY(out.lowering.config, lower::parse_config(text, options.config->string(), ctx));
+    WEFT_TRY_VOID(lower::check_names(out.lowering.config, graph, options.config->string(), ctx));
+  }
+  for (const auto& setting : options.settings)
+    WEFT_TRY_VOID(lower::apply_setting(out.lowering.config, setting, graph, ctx));
+  // What "missing" means belongs to the source's own run as much as to the integers.
+  for (auto& node : graph.nodes)
+    if (node.op == "Forest")
+      if (const auto missing = lower::LayerSettings{&out.lowering.config}.missing(node))
+        node.attributes["missing"] = *missing;
+  WEFT_TRY_VOID(apply_tables(out.lowering.config, graph, ctx));
+  WEFT_TRY_VOID(parse_types(options, graph, out.lowering, ctx));
+  if (!options.compat.empty() && options.compat != "none" && options.compat != "hls4ml")
+    return ctx.fail(Kind::UsageInvalid, {.file = "--compat"},
+                    fmt::format("`{}` is neither none nor hls4ml", options.compat));
+  if (options.compat == "hls4ml") out.lowering.compat = lower::Compat::Hls4ml;
+  if (options.compat == "none") out.lowering.config.compat.reset();
+  if ((out.lowering.compat == lower::Compat::Hls4ml || out.lowering.config.compat) && options.calibrate)
+    return ctx.fail(Kind::UsageInvalid, {.file = "--calibrate"},
+                    "hls4ml takes no types from data; leave out --calibrate or --compat hls4ml");
+  return out;
+}
+
+Result<void> need_no_options(const fs::path& path, const LoweringOptions& options, Context& ctx) {
+  if (options.weights || options.layers || options.config || !options.settings.empty() || options.calibrate ||
+      options.default_type || !options.input_types.empty() || !options.compat.empty())
+    return ctx.fail(Kind::UsageInvalid, {.file = path.string()},
+                    "a converted folder keeps the options it was made with; give the model file to use others");
+  return {};
+}
+
+/// The model.weft of a converted folder.
+struct Stored {
+  Model model;
+  std::map<std::string, std::string> extra;
+};
+
+Result<Stored> read_stored(const fs::path& folder, Context& ctx) {
+  const fs::path file = folder / "model.weft";
+  WEFT_TRY(const std::string bytes, support::read_file(file, ctx));
+  WEFT_TRY(auto loaded, nn::load(bytes, file.string(), ctx));
+  Stored out{{std::move(loaded.graph), "weft", file.string(), support::sha256_hex(bytes)}, std::move(loaded.extra)};
+  WEFT_TRY_VOID(layers::check(out.model.graph, ctx));
+  return out;
+}
 
 }  // namespace
 
@@ -146,37 +205,24 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
 
 bool is_project(const fs::path& path) { return fs::is_directory(path) && fs::exists(path / "weft.json"); }
 
+Result<Model> open_source(const fs::path& path, const LoweringOptions& options, Context& ctx) {
+  if (is_project(path)) {
+    WEFT_TRY_VOID(need_no_options(path, options, ctx));
+    WEFT_TRY(auto stored, read_stored(path, ctx));
+    return std::move(stored.model);
+  }
+  WEFT_TRY(auto prepared, prepare(path, options, ctx));
+  return std::move(prepared.model);
+}
+
 Result<Session> lower_model(const fs::path& path, const LoweringOptions& options, Context& ctx) {
   Session session;
-  WEFT_TRY(session.model, load_model(path, options.weights, ctx, options.layers));
-  lower::Options lowering;
-  if (options.config) {
-    WEFT_TRY(const std::string text, support::read_file(*options.config, ctx));
-    WEFT_TRY(lowering.config, lower::parse_config(text, options.config->string(), ctx));
-    WEFT_TRY_VOID(lower::check_names(lowering.config, session.model.graph, options.config->string(), ctx));
-  }
-  for (const auto& setting : options.settings)
-    WEFT_TRY_VOID(lower::apply_setting(lowering.config, setting, session.model.graph, ctx));
-  // What "missing" means belongs to the source's own run as much as to the integers.
-  for (auto& node : session.model.graph.nodes)
-    if (node.op == "Forest")
-      if (const auto missing = lower::LayerSettings{&lowering.config}.missing(node))
-        node.attributes["missing"] = *missing;
-  WEFT_TRY_VOID(apply_tables(lowering.config, session.model.graph, ctx));
-  WEFT_TRY_VOID(parse_types(options, session.model.graph, lowering, ctx));
-  if (options.compat == "hls4ml") lowering.compat = lower::Compat::Hls4ml;
-  if (!options.compat.empty() && options.compat != "none" && options.compat != "hls4ml")
-    return ctx.fail(Kind::UsageInvalid, {.file = "--compat"},
-                    fmt::format("`{}` is neither none nor hls4ml", options.compat));
-  if (options.compat == "none") lowering.config.compat.reset();
-  if (lowering.compat == lower::Compat::Hls4ml || lowering.config.compat) {
-    if (options.calibrate)
-      return ctx.fail(Kind::UsageInvalid, {.file = "--calibrate"},
-                      "hls4ml takes no types from data; leave out --calibrate or --compat hls4ml");
-    if (options.default_type)
-      lowering.config.model.precision.try_emplace(
-          "default", fixed::TypeSpec{fixed::TypeSpec::Form::Fixed, lowering.default_type, true});
-  }
+  WEFT_TRY(auto prepared, prepare(path, options, ctx));
+  session.model = std::move(prepared.model);
+  lower::Options lowering = std::move(prepared.lowering);
+  if ((lowering.compat == lower::Compat::Hls4ml || lowering.config.compat) && options.default_type)
+    lowering.config.model.precision.try_emplace(
+        "default", fixed::TypeSpec{fixed::TypeSpec::Form::Fixed, lowering.default_type, true});
   if (options.calibrate) {
     WEFT_TRY(const std::string bytes, support::read_file(*options.calibrate, ctx));
     session.calibration_sha256 = support::sha256_hex(bytes);
@@ -210,28 +256,22 @@ Result<std::string> save_session(const Session& session, Context& ctx) {
 
 Result<Session> open_session(const fs::path& path, const LoweringOptions& options, Context& ctx) {
   if (!is_project(path)) return lower_model(path, options, ctx);
-  const std::string name = path.string();
-  if (options.weights || options.layers || options.config || !options.settings.empty() || options.calibrate ||
-      options.default_type || !options.input_types.empty() || !options.compat.empty())
-    return ctx.fail(Kind::UsageInvalid, {.file = name},
-                    "a converted folder keeps the options it was made with; give the model file to use others");
+  WEFT_TRY_VOID(need_no_options(path, options, ctx));
   Session session;
   WEFT_TRY(const std::string project, support::read_file(path / "weft.json", ctx));
   WEFT_TRY(session.project, support::parse_json(project, (path / "weft.json").string(), ctx));
-  const fs::path file = path / "model.weft";
-  WEFT_TRY(const std::string bytes, support::read_file(file, ctx));
-  WEFT_TRY(auto loaded, nn::load(bytes, file.string(), ctx));
+  WEFT_TRY(auto stored, read_stored(path, ctx));
+  session.model = std::move(stored.model);
+  const std::string& file = session.model.path;
   const auto malformed = [&](const std::string& what) {
-    return ctx.fail(Kind::ModelMalformed, {.file = file.string()}, what + "; convert the model again");
+    return ctx.fail(Kind::ModelMalformed, {.file = file}, what + "; convert the model again");
   };
-  if (loaded.extra.count("exact.txt") == 0 || loaded.extra.count("session.json") == 0)
+  if (stored.extra.count("exact.txt") == 0 || stored.extra.count("session.json") == 0)
     return malformed("the exact graph is missing");
-  session.model = {std::move(loaded.graph), "weft", file.string(), support::sha256_hex(bytes)};
-  WEFT_TRY_VOID(layers::check(session.model.graph, ctx));
-  WEFT_TRY(session.exact, exact::parse_text(loaded.extra.at("exact.txt"), file.string() + ":exact.txt", ctx));
+  WEFT_TRY(session.exact, exact::parse_text(stored.extra.at("exact.txt"), file + ":exact.txt", ctx));
   const std::string broken = exact::verify(session.exact);
   if (!broken.empty()) return malformed("the exact graph is unsound: " + broken);
-  WEFT_TRY(const auto json, support::parse_json(loaded.extra.at("session.json"), file.string() + ":session.json", ctx));
+  WEFT_TRY(const auto json, support::parse_json(stored.extra.at("session.json"), file + ":session.json", ctx));
   try {
     if (json.at("session").get<int>() != kSessionVersion)
       return malformed("the folder was made by another version of weft");

@@ -62,6 +62,10 @@ struct Session {
   std::optional<support::Json> project;
 };
 
+/// A model as load_model reads it, with the settings that belong to the source's own run (missing values of forests,
+/// user tables), from a MODEL file or a DIR; no integers are made. Checks `options` as lower_model does.
+Result<Model> open_source(const std::filesystem::path& path, const LoweringOptions& options, Context& ctx);
+
 /// Loads and lowers a MODEL. Fails when any diagnostic is an error.
 Result<Session> lower_model(const std::filesystem::path& path, const LoweringOptions& options, Context& ctx);
 

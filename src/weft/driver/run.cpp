@@ -107,25 +107,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Result<Prediction> predict_float(const Session& session, const InputRows& rows, const RunOptions& options,
-                                 Context& ctx) {
-  const nn::Graph& graph = session.model.graph;
-  Prediction out;
-  out.samples = rows.batch;
-  out.isa = "float32";
-  const auto start = std::chrono::steady_clock::now();
-  WEFT_TRY(const auto tensors, layers::run_float(graph, rows.inputs, rows.batch, ctx,
-                                                 options.trace ? layers::Keep::All : layers::Keep::Outputs));
-  out.seconds = seconds_since(start);
-  for (const auto& port : graph.outputs)
-    out.outputs.push_back({port.name, graph.at(port.tensor).shape, "float32", tensors[port.tensor.index], {}});
-  if (options.trace)
-    for (const auto& node : graph.nodes)
-      out.trace[node.name] = {batched(rows.batch, graph.at(node.outputs[0]).shape), tensors[node.outputs[0].index],
-                              "f4"};
-  return out;
-}
-
 }  // namespace
 
 std::string type_text(const exact::Value& value) {
@@ -141,15 +122,31 @@ std::string type_text(const exact::Value& value) {
                                               : std::string("scale per channel"));
 }
 
-Result<Prediction> predict(const Session& session, const InputRows& rows, const RunOptions& options, Context& ctx) {
-  if (options.use_float) return predict_float(session, rows, options, ctx);
+Result<Prediction> predict_float(const nn::Graph& graph, const InputRows& rows, bool trace, Context& ctx) {
+  Prediction out;
+  out.samples = rows.batch;
+  out.isa = "float32";
+  const auto start = std::chrono::steady_clock::now();
+  WEFT_TRY(const auto tensors,
+           layers::run_float(graph, rows.inputs, rows.batch, ctx, trace ? layers::Keep::All : layers::Keep::Outputs));
+  out.seconds = seconds_since(start);
+  for (const auto& port : graph.outputs)
+    out.outputs.push_back({port.name, graph.at(port.tensor).shape, "float32", tensors[port.tensor.index], {}});
+  if (trace)
+    for (const auto& node : graph.nodes)
+      out.trace[node.name] = {batched(rows.batch, graph.at(node.outputs[0]).shape), tensors[node.outputs[0].index],
+                              "f4"};
+  return out;
+}
+
+Result<Prediction> predict(const Session& session, const InputRows& rows, bool trace, Context& ctx) {
   const exact::Graph& graph = session.exact;
   Prediction out;
   out.samples = rows.batch;
   std::vector<exact::ValueId> wanted;
   for (const auto& output : graph.outputs) wanted.push_back(output.value);
   std::vector<const exact::Probe*> probes;
-  if (options.trace)
+  if (trace)
     for (const auto& probe : graph.probes)
       if (probe.value) {
         probes.push_back(&probe);
@@ -169,9 +166,9 @@ Result<Prediction> predict(const Session& session, const InputRows& rows, const 
     // Sized in front of the clock: the run is timed, not the first touch of fresh memory.
     for (std::size_t w = 0; w < wanted.size(); ++w)
       codes[w].resize(static_cast<std::size_t>(rows.batch) * graph.at(wanted[w]).ranges.size());
-    if (!options.trace) codes.resize(graph.outputs.size());
+    if (!trace) codes.resize(graph.outputs.size());
     const auto start = std::chrono::steady_clock::now();
-    if (options.trace) {
+    if (trace) {
       WEFT_TRY(counters, emulator.run_traced(pointers, static_cast<std::size_t>(rows.batch), wanted, codes, ctx));
     } else {
       WEFT_TRY(counters, emulator.run(pointers, static_cast<std::size_t>(rows.batch), codes, ctx));

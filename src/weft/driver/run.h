@@ -38,13 +38,10 @@ struct Prediction {
   std::map<std::string, support::Array> trace;
 };
 
-struct RunOptions {
-  bool trace = false;
-  bool use_float = false;
-};
-
-/// Bit-exact emulation, or the source model's own float32 arithmetic. Warns of saturations.
-Result<Prediction> predict(const Session& session, const InputRows& rows, const RunOptions& options, Context& ctx);
+/// Bit-exact emulation, with every layer's output when `trace`. Warns of saturations.
+Result<Prediction> predict(const Session& session, const InputRows& rows, bool trace, Context& ctx);
+/// The source model's own float32 arithmetic.
+Result<Prediction> predict_float(const nn::Graph& graph, const InputRows& rows, bool trace, Context& ctx);
 /// From codes instead of real numbers.
 Result<Prediction> predict_codes(const Session& session, const InputCodes& rows, Context& ctx);
 
