@@ -102,12 +102,12 @@ class Sharer {
 
   bool run(const Context& ctx) {
     load();
-    count_initial();
+    if (!count_initial(ctx)) return false;
     std::uint32_t score = 0;
     std::uint64_t key = 0;
     std::uint64_t steps = 0;
     while (queue_.pop(score, key)) {
-      if ((++steps & 1023) == 0 && ctx.cancelled()) return false;
+      if ((++steps & 15) == 0 && ctx.cancelled()) return false;
       const std::uint32_t count = table_.count(key);
       if (count < 2) continue;
       const Pattern pattern = Pattern::from_key(key);
@@ -235,9 +235,14 @@ class Sharer {
 
   /// Each symbol against itself and the later ones, along its rows, so that the work follows the digits and not the
   /// symbols.
-  void count_initial() {
+  /// False when cancelled: large matrices take half a minute here.
+  bool count_initial(const Context& ctx) {
     const auto count = static_cast<std::int32_t>(symbols_.size());
-    for (std::int32_t s = 0; s < count; ++s) count_pairs_of(s, [s](std::int32_t other) { return other > s; });
+    for (std::int32_t s = 0; s < count; ++s) {
+      if (ctx.cancelled()) return false;
+      count_pairs_of(s, [s](std::int32_t other) { return other > s; });
+    }
+    return true;
   }
 
   /// When the sum of the pattern's terms is there, as far as can be said before it is added.
