@@ -10,6 +10,7 @@
 namespace weft::cli {
 
 void App::print(Context& ctx, Json result, const std::string& text) const {
+  if (progress) progress->finish();
   if (!json) {
     if (!quiet) std::fputs(text.c_str(), stdout);
     return;

@@ -5,9 +5,11 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "terminal_progress.h"
 #include "weft/driver/model.h"
 #include "weft/support/context.h"
 #include "weft/support/json.h"
@@ -33,8 +35,10 @@ struct App {
   std::string command_line;
   /// Set by the chosen subcommand's callback.
   std::function<int(App&, Context&)> run;
+  /// Null when stderr is no terminal.
+  std::unique_ptr<TerminalProgress> progress;
 
-  /// Prints the JSON object (with "diagnostics" added) when --json, else the text.
+  /// Ends the progress and prints the JSON object (with "diagnostics" added) when --json, else the text.
   void print(Context& ctx, Json result, const std::string& text) const;
 };
 

@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <mutex>
+#include <memory>
 #include <thread>
 
 #include "app.h"
@@ -22,39 +21,6 @@ void on_interrupt(int) {
   // A second Ctrl-C ends at once.
   if (interrupted.exchange(true)) std::_Exit(130);
 }
-
-/// A bar on the terminal for anything that takes more than a second.
-class TerminalProgress final : public weft::Progress {
- public:
-  ~TerminalProgress() override { clear(); }
-  void update(std::string_view stage, std::uint64_t done, std::uint64_t total) override {
-    const std::lock_guard lock(mutex_);
-    const auto now = std::chrono::steady_clock::now();
-    if (now - start_ < std::chrono::seconds(1) || now - last_ < std::chrono::milliseconds(100)) return;
-    last_ = now;
-    constexpr int kWidth = 30;
-    std::string line = fmt::format("\r{:<24.24} ", stage);
-    if (total > 0) {
-      const auto filled = static_cast<int>(done * kWidth / total);
-      for (int i = 0; i < kWidth; ++i) line += i < filled ? '#' : '.';
-      line += fmt::format(" {:3d} %", static_cast<int>(done * 100 / total));
-    } else {
-      line += fmt::format("{}", done);
-    }
-    std::fputs((line + "\033[K").c_str(), stderr);
-    shown_ = true;
-  }
-  void clear() {
-    if (shown_) std::fputs("\r\033[K", stderr);
-    shown_ = false;
-  }
-
- private:
-  std::mutex mutex_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point last_{};
-  bool shown_ = false;
-};
 
 }  // namespace
 
@@ -88,9 +54,8 @@ int main(int argc, char** argv) {
   std::signal(SIGTERM, on_interrupt);
   std::signal(SIGPIPE, SIG_IGN);
   diag::Engine engine;
-  TerminalProgress progress;
-  const bool terminal = isatty(STDERR_FILENO) != 0 && !app.quiet;
-  Context ctx{engine, terminal ? &progress : nullptr, &interrupted};
+  if (isatty(STDERR_FILENO) != 0 && !app.quiet) app.progress = std::make_unique<cli::TerminalProgress>();
+  Context ctx{engine, app.progress.get(), &interrupted};
   ctx.threads = app.threads > 0 ? app.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   ctx.seed = app.seed;
 
@@ -105,7 +70,7 @@ int main(int argc, char** argv) {
   } catch (const std::exception& e) {
     bug = e.what();
   }
-  progress.clear();
+  if (app.progress) app.progress->finish();
   for (const auto& d : engine.all()) {
     if (app.quiet && d.severity != diag::Severity::Error) continue;
     if (!app.verbose && d.severity == diag::Severity::Note && app.json) continue;
