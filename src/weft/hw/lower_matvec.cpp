@@ -2,9 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
+#include <mutex>
+#include <unordered_map>
 
 #include "weft/hw/lowering.h"
+#include "weft/support/threads.h"
 
 namespace weft::hw {
 
@@ -44,6 +48,15 @@ Int wanted_bias(const fixed::StepFunction* sink, const fixed::Range& range, Int 
   if (fixed::to_pieces(*sink, range, kComparatorPieces)) return 0;
   if (const auto* shift = std::get_if<fixed::ShiftRound>(sink)) return bias + rounding_constant(*shift).value_or(0);
   return bias;
+}
+
+std::size_t hash_of(const shiftadd::Problem& problem) {
+  std::size_t hash = 14695981039346656037U;
+  const auto mix = [&](std::uint64_t word) { hash = (hash ^ word) * 1099511628211U; };
+  for (const std::int64_t w : problem.matrix) mix(static_cast<std::uint64_t>(w));
+  for (const Int b : problem.bias) mix(static_cast<std::uint64_t>(b));
+  for (const fixed::Range& r : problem.inputs) mix(static_cast<std::uint64_t>(r.hi));
+  return hash;
 }
 
 }  // namespace
@@ -94,29 +107,31 @@ Result<Signals> Lowering::lower(const Value& value, const exact::MatVec& p) {
   const Signals& x = signals(p.x);
   const std::int64_t rows = p.n_out == 0 ? 0 : element_count(value.shape) / p.n_out;
   const std::vector<Int> bias = p.bias.empty() ? std::vector<Int>(static_cast<std::size_t>(p.n_out), 0) : p.bias;
-  Signals out;
+  std::vector<RowSums> sums;
   for (std::int64_t row = 0; row < rows; ++row) {
+    if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, {}, "planning was cancelled");
     const Signals row_x(x.begin() + row * p.n_in, x.begin() + (row + 1) * p.n_in);
     const std::vector<const fixed::StepFunction*> row_sinks(sinks.begin() + row * p.n_out,
                                                             sinks.begin() + (row + 1) * p.n_out);
-    WEFT_TRY(Signals y, solve_row(value, row, row_x, p.weights, bias, row_sinks));
-    out.insert(out.end(), y.begin(), y.end());
+    WEFT_TRY(sums.emplace_back(), row_sums(value, row, row_x, p.weights, bias, row_sinks));
   }
-  return out;
+  return solve_rows(value, std::move(sums));
 }
 
-Result<Signals> Lowering::solve_row(const Value& value, std::int64_t row, const std::vector<Signal>& x,
-                                    const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
-                                    const std::vector<const fixed::StepFunction*>& sinks) {
+Result<Lowering::RowSums> Lowering::row_sums(const Value& value, std::int64_t row, const std::vector<Signal>& x,
+                                             const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
+                                             const std::vector<const fixed::StepFunction*>& sinks) {
   const auto n_out = static_cast<std::int64_t>(bias.size());
   const auto too_wide = [&] {
     return ctx_.fail(Kind::TypeTooWide, value.origin,
                      fmt::format("the sums of `{}` need more than 126 bits in hardware", value.name));
   };
   // Every distinct net is one input; shifts and signs go into the matrix, offsets into the bias.
-  shiftadd::Problem problem;
+  RowSums out;
+  out.row = row;
+  shiftadd::Problem& problem = out.problem;
   problem.n_out = n_out;
-  std::vector<NetId> nets;
+  std::vector<NetId>& nets = out.nets;
   std::map<NetId, std::size_t> index_of;
   std::vector<Int> total = bias;
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -145,9 +160,8 @@ Result<Signals> Lowering::solve_row(const Value& value, std::int64_t row, const 
     }
   }
   problem.n_in = static_cast<std::int64_t>(nets.size());
-  Signals out(static_cast<std::size_t>(n_out));
   if (nets.empty()) {
-    for (std::int64_t o = 0; o < n_out; ++o) out[o] = constant_signal(total[o]);
+    out.left = std::move(total);
     return out;
   }
   double earliest = -1.0;
@@ -158,7 +172,8 @@ Result<Signals> Lowering::solve_row(const Value& value, std::int64_t row, const 
   }
   for (double& time : problem.arrival) time -= earliest;
   // Of the offset of each output only what the grid of the sum can hold is added; the rest stays beside it.
-  std::vector<Int> left(static_cast<std::size_t>(n_out));
+  std::vector<Int>& left = out.left;
+  left.resize(static_cast<std::size_t>(n_out));
   problem.bias.resize(static_cast<std::size_t>(n_out));
   for (std::int64_t o = 0; o < n_out; ++o) {
     int grid = 127;
@@ -175,31 +190,75 @@ Result<Signals> Lowering::solve_row(const Value& value, std::int64_t row, const 
     problem.bias[o] = fixed::floor_shift(bias_wanted, grid) << grid;
     left[o] = total[o] - problem.bias[o];
   }
-  // The same matrix on the same ranges (rows of an image, time steps) is solved once.
-  const shiftadd::Solution* known = nullptr;
-  for (std::size_t i = result_.adder_graphs.size(); i-- > 0 && result_.adder_graphs[i].value == current_;) {
-    const shiftadd::Problem& other = result_.adder_graphs[i].problem;
-    if (other.matrix == problem.matrix && other.bias == problem.bias && other.inputs == problem.inputs &&
-        other.arrival == problem.arrival) {
-      known = &result_.adder_graphs[i].solution;
-      break;
+  return out;
+}
+
+Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> rows) {
+  // The same matrix on the same ranges (rows of an image, time steps) is solved once: solver[r] is the row that does.
+  std::vector<std::size_t> solver(rows.size());
+  std::vector<std::size_t> distinct;
+  std::unordered_map<std::size_t, std::vector<std::size_t>> seen;  // by hash
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    solver[r] = r;
+    if (rows[r].nets.empty()) continue;
+    auto& candidates = seen[hash_of(rows[r].problem)];
+    const auto same = std::find_if(candidates.begin(), candidates.end(),
+                                   [&](std::size_t other) { return rows[other].problem == rows[r].problem; });
+    if (same != candidates.end()) {
+      solver[r] = *same;
+      continue;
     }
+    candidates.push_back(r);
+    distinct.push_back(r);
   }
-  shiftadd::Solution solution;
-  if (known != nullptr) {
-    solution = *known;
-  } else {
-    const shiftadd::Options options{.extra_levels = options_.extra_levels, .seconds = options_.solver_seconds};
-    WEFT_TRY(solution, shiftadd::solve(problem, options, adder_cost(family_), ctx_));
+  std::vector<std::optional<shiftadd::Solution>> solutions(rows.size());
+  const shiftadd::CostModel cost = adder_cost(family_);
+  const shiftadd::Options options{.extra_levels = options_.extra_levels, .seconds = options_.solver_seconds};
+  // Many problems share the threads among them, a single one has all. What the solver says is passed on once.
+  diag::Engine said;
+  Context inner{said, nullptr, ctx_.cancel, ctx_.threads, ctx_.seed, ctx_.limits};
+  if (distinct.size() > 1)
+    inner.threads = std::max(1, ctx_.threads / static_cast<int>(std::min<std::size_t>(distinct.size(), 4096)));
+  else
+    inner.progress = ctx_.progress;
+  std::atomic<std::size_t> next{0};
+  std::size_t solved = 0;
+  std::mutex progress;
+  const auto work = [&](std::size_t, std::size_t) {
+    for (std::size_t d = next++; d < distinct.size(); d = next++) {
+      auto solution = shiftadd::solve(rows[distinct[d]].problem, options, cost, inner);
+      if (!solution) return;
+      solutions[distinct[d]] = std::move(*solution);
+      const std::lock_guard lock(progress);
+      if (ctx_.progress != nullptr) ctx_.progress->update("adder graphs of " + value.name, ++solved, distinct.size());
+    }
+  };
+  const auto workers = std::min(distinct.size(), static_cast<std::size_t>(std::max(1, ctx_.threads)));
+  support::parallel_blocks(workers, ctx_.threads, work);
+  for (const std::size_t d : distinct)
+    if (!solutions[d]) {
+      const auto why = said.all().at(0);
+      return ctx_.fail(why.kind, value.origin, why.message, why.notes);
+    }
+  Signals out;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    RowSums& row = rows[r];
+    if (row.nets.empty()) {
+      for (const Int constant : row.left) out.push_back(constant_signal(constant));
+      continue;
+    }
+    shiftadd::Solution solution = *solutions[solver[r]];
+    const std::string prefix = row.row == 0 ? "t" : fmt::format("r{}t", row.row);
+    const Signals sums = build_solution(row.problem, solution, row.nets, prefix);
+    for (std::size_t o = 0; o < sums.size(); ++o) {
+      const auto y = with_offset(builder_, sums[o], row.left[o]);
+      if (!y)
+        return ctx_.fail(Kind::TypeTooWide, value.origin,
+                         fmt::format("the sums of `{}` need more than 126 bits in hardware", value.name));
+      out.push_back(*y);
+    }
+    result_.adder_graphs.push_back({current_, row.row, std::move(row.problem), std::move(solution)});
   }
-  const std::string prefix = row == 0 ? "t" : fmt::format("r{}t", row);
-  Signals sums = build_solution(problem, solution, nets, prefix);
-  for (std::int64_t o = 0; o < n_out; ++o) {
-    const auto y = with_offset(builder_, sums[o], left[o]);
-    if (!y) return too_wide();
-    out[o] = *y;
-  }
-  result_.adder_graphs.push_back({current_, row, std::move(problem), std::move(solution)});
   return out;
 }
 

@@ -44,15 +44,15 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Reduce& p) {
   const auto rows = static_cast<std::size_t>(element_count(value.shape));
   const std::size_t n = rows == 0 ? 0 : all.size() / rows;
   Signals out;
+  std::vector<RowSums> sums;
   std::vector<const fixed::StepFunction*> sinks;
   if (p.kind == exact::Reduce::Kind::Sum) sinks = find_sinks(current_);
   for (std::size_t row = 0; row < rows; ++row) {
     const Signals x(all.begin() + static_cast<std::ptrdiff_t>(row * n),
                     all.begin() + static_cast<std::ptrdiff_t>((row + 1) * n));
     if (p.kind == exact::Reduce::Kind::Sum) {
-      WEFT_TRY(Signals sum,
-               solve_row(value, static_cast<std::int64_t>(row), x, std::vector<std::int64_t>(n, 1), {0}, {sinks[row]}));
-      out.push_back(sum[0]);
+      WEFT_TRY(sums.emplace_back(),
+               row_sums(value, static_cast<std::int64_t>(row), x, std::vector<std::int64_t>(n, 1), {0}, {sinks[row]}));
       continue;
     }
     std::vector<NetId> nets;
@@ -67,6 +67,7 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Reduce& p) {
     }
     out.push_back(largest);
   }
+  if (p.kind == exact::Reduce::Kind::Sum) return solve_rows(value, std::move(sums));
   return out;
 }
 

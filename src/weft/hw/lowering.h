@@ -58,10 +58,18 @@ class Lowering {
   /// The step function that is the only reader of each element of `value`, through data movement; null where there is
   /// none.
   std::vector<const fixed::StepFunction*> find_sinks(exact::ValueId value) const;
-  /// sum_i weights[i * n_out + o] * x[i] + bias[o] for one row.
-  Result<Signals> solve_row(const exact::Value& value, std::int64_t row, const std::vector<Signal>& x,
-                            const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
-                            const std::vector<const fixed::StepFunction*>& sinks);
+  /// Sums y[o] = sum_i weights[i * n_out + o] * x[i] + bias[o] of one row, as the solver takes them.
+  struct RowSums {
+    std::int64_t row = 0;
+    std::vector<netlist::NetId> nets;  ///< the problem's inputs; none when all sums are constant
+    shiftadd::Problem problem;
+    std::vector<Int> left;  ///< what is added to each sum outside of the adder graph
+  };
+  Result<RowSums> row_sums(const exact::Value& value, std::int64_t row, const std::vector<Signal>& x,
+                           const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
+                           const std::vector<const fixed::StepFunction*>& sinks);
+  /// Solves the rows side by side, equal ones once, and builds them in their order.
+  Result<Signals> solve_rows(const exact::Value& value, std::vector<RowSums> rows);
   Signals build_solution(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
                          const std::vector<netlist::NetId>& inputs, const std::string& prefix);
 

@@ -11,6 +11,7 @@
 #include "weft/netlist/builder.h"
 #include "weft/netlist/register_count.h"
 #include "weft/netlist/verilog_tree.h"
+#include "weft/shiftadd/digits.h"
 
 namespace weft::hw {
 
@@ -65,6 +66,39 @@ double choose_stage(const Netlist& netlist, const std::vector<double>& delays, c
     (fits(middle) ? high : low) = middle;
   }
   return high;
+}
+
+/// Additions that stay when constant multiplications share nothing, over all positions of a layer.
+double plain_additions(const exact::Value& value) {
+  const auto* p = std::get_if<exact::MatVec>(&value.primitive);
+  if (p == nullptr || p->n_out == 0) return 0.0;
+  double digits = 0.0;
+  for (const std::int64_t w : p->weights) digits += static_cast<double>(shiftadd::canonical_digits(w).size());
+  return digits * static_cast<double>(element_count(value.shape) / p->n_out);
+}
+
+/// Refuses what no part could hold before hours go into it.
+Result<void> check_size(const exact::Graph& graph, const Part& part, Context& ctx) {
+  constexpr double kLutPerAddition = 2.0;  // a third of what the densest networks come to
+  constexpr double kLargest = 10e6;        // several times the largest part
+  double total = 0.0;
+  double most = 0.0;
+  const exact::Value* largest = nullptr;
+  for (const exact::Value& value : graph.values) {
+    const double lut = kLutPerAddition * plain_additions(value);
+    total += lut;
+    if (lut > most) {
+      most = lut;
+      largest = &value;
+    }
+  }
+  if (total <= std::max(kLargest, 4.0 * static_cast<double>(part.lut))) return {};
+  return ctx.fail(
+      Kind::DoesNotFit, largest->origin,
+      fmt::format("fully parallel this network takes more than {:.0f} million LUTs, `{}` alone {:.0f} million; "
+                  "{} has {:.2f} million. Prune it, narrow its weights, or make it smaller; predict and "
+                  "compare need no circuit",
+                  total / 1e6, largest->name, most / 1e6, part.name, static_cast<double>(part.lut) / 1e6));
 }
 
 double memory_bits(const Netlist& netlist, const Cell& cell) {
@@ -137,6 +171,7 @@ Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Conte
   design.family = find_family(part.family).value();
   design.graph = graph;
   design.options = options;
+  WEFT_TRY_VOID(check_size(graph, part, ctx));
   const std::string top = options.top.empty() ? graph.name : options.top;
   design.top = netlist::legal_identifier(options.prefix + (top.empty() ? "top" : top));
 

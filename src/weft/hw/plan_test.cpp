@@ -60,6 +60,55 @@ TEST(Plan, RandomGraphsEqualThePlainExecutor) {
   }
 }
 
+/// `positions` times the same matrix of ones, of so many inputs and outputs.
+Graph positions_graph(std::int64_t positions, std::int64_t n_in, std::int64_t n_out) {
+  Graph graph;
+  graph.name = "positions";
+  exact::Value input;
+  input.name = "x";
+  input.shape = {positions, n_in};
+  input.ranges.assign(static_cast<std::size_t>(positions * n_in), {0, 3, 0});
+  exact::Value output;
+  output.name = "y";
+  output.origin.node = "conv";
+  output.shape = {positions, n_out};
+  output.ranges.assign(static_cast<std::size_t>(positions * n_out), {0, 3 * n_in, 0});
+  exact::MatVec sums;
+  sums.x = exact::ValueId{0};
+  sums.n_in = n_in;
+  sums.n_out = n_out;
+  sums.weights.assign(static_cast<std::size_t>(n_in * n_out), 1);
+  output.primitive = std::move(sums);
+  graph.values = {input, output};
+  graph.inputs.push_back({.name = "x", .value = exact::ValueId{0}, .conversion = {}});
+  graph.outputs.push_back({.name = "y", .value = exact::ValueId{1}, .steps = {}});
+  return graph;
+}
+
+TEST(Plan, EqualPositionsAreSolvedOnceWhateverTheThreads) {
+  const Graph graph = positions_graph(6, 5, 3);
+  diag::Engine engine;
+  Context one{.diag = engine};
+  Context many{.diag = engine, .threads = 4};
+  const auto a = plan(graph, {}, one);
+  const auto b = plan(graph, {}, many);
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_EQ(dump(a->netlist), dump(b->netlist));
+  EXPECT_EQ(a->adder_graphs.size(), 6U);
+  expect_equal(graph, {}, 1, 5);
+}
+
+TEST(Plan, RefusesAtOnceWhatNoPartCouldHold) {
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  // 1,000 x 200 x 100 additions: minutes of search, and a circuit many times the largest part.
+  EXPECT_FALSE(plan(positions_graph(1000, 200, 100), {}, ctx).ok());
+  ASSERT_EQ(engine.all().size(), 1U);
+  EXPECT_EQ(engine.all()[0].kind, Kind::DoesNotFit);
+  EXPECT_EQ(engine.all()[0].origin.node, "conv");
+  EXPECT_NE(engine.all()[0].message.find("40 million"), std::string::npos) << engine.all()[0].message;
+}
+
 /// input -> one primitive -> output, all elements over the same input range.
 Graph requant_graph(const fixed::Range& range, const fixed::StepFunction& function) {
   Graph graph;

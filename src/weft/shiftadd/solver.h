@@ -55,6 +55,8 @@ struct Problem {
   std::vector<fixed::Range> inputs{};
   /// Per input arrival time in the unit of the cost model; empty means zeros.
   std::vector<double> arrival{};
+
+  bool operator==(const Problem&) const = default;
 };
 
 struct Options {
