@@ -80,7 +80,7 @@ Graph positions_graph(std::int64_t positions, std::int64_t n_in, std::int64_t n_
   sums.weights.assign(static_cast<std::size_t>(n_in * n_out), 1);
   output.primitive = std::move(sums);
   graph.values = {input, output};
-  graph.inputs.push_back({.name = "x", .value = exact::ValueId{0}, .conversion = {}});
+  graph.inputs.push_back({.name = "x", .value = exact::ValueId{0}, .conversion = {}, .rule = {}});
   graph.outputs.push_back({.name = "y", .value = exact::ValueId{1}, .steps = {}});
   return graph;
 }
