@@ -7,7 +7,8 @@ layers      `weft predict --trace`, with and without --float, against the framew
 quantizers  millions of numbers through QKeras', qkeras-v3's and qonnx' quantizers and through ours
 random      random small QKeras models, networks of convolutions, merges, attention, nested models, and HGQ2 models, saved,
             opened and compared as under "layers"
-data        with --data: the model files there, where a framework reads them
+data        with --data: the model files there, where a framework reads them; what `convert` refuses, or does not finish within
+            --limit seconds, is named and compared in the float run only
 tflite      random models through TensorFlow Lite's converter, against its interpreter's reference kernels: integer models equal,
             in the exact graph and in the float run, float models within float32's rounding
 trees       random trees of XGBoost, LightGBM and scikit-learn: equal margins (tests/interop/compare_trees.py)
@@ -19,7 +20,7 @@ recurrent   random recurrent models of Keras, QKeras and ONNX (tests/interop/com
 
     ./dev interop [--count N] [--seed N] [--only files,quantizers,random,tflite,trees,graphs,torch,brevitas,recurrent] ...
 
-Ends with tables of counts and answers 1 when anything is unexplained; such models stay in WORK/failed.
+Ends with tables of counts, the last of them one verdict for every model (VERDICTS), and answers 1 when anything is unexplained; such models stay in WORK/failed.
 """
 
 import argparse
@@ -48,6 +49,16 @@ from measure import Weft, WeftError, print_table
 SUFFIXES = (".h5", ".keras", ".onnx", ".json")
 # Float numbers between integer sums and the next quantizer, which no hardware sees.
 BETWEEN_SUMS = {"BatchNormalization", "QBatchNormalization", "Dropout", "Reshape", "Flatten"}
+# One verdict for every model, on the strictest run that compares it:
+#   equal             every number of the exact graph (of the float run, where that is all there is) is the framework's
+#   within tolerance  float arithmetic alone differs, within the tolerance of its section
+#   explained         the certificate or the maker of the model names why numbers differ; the kinds are counted
+#   float only        the float run is within tolerance; the exact graph is refused, too slow or has no bound to be held to
+#   refused           Weft refuses the model in both runs
+#   unexplained       anything else; a failure of the run
+VERDICTS = ("equal", "within tolerance", "explained", "float only", "refused", "unexplained")
+# Classes of compare_layers.py that explain a difference, the strongest first; `noise` is float arithmetic within tolerance.
+EXPLANATIONS = ("chosen", "behind", "flip", "kernel", "bound")
 
 
 class Run:
@@ -58,7 +69,7 @@ class Run:
         self.started = time.monotonic()
         self.failures = []
         self.files, self.layers, self.quantizers, self.trees_of, self.tflite_rows = {}, {}, [], {}, {}
-        self.outputs, self.recurrent = {}, {}
+        self.outputs, self.recurrent, self.verdicts = {}, {}, {}
 
     def say(self, text):
         print(f"[{time.monotonic() - self.started:5.1f} s] {text}", flush=True)
@@ -66,6 +77,13 @@ class Run:
     def fail(self, text):
         self.failures.append(text)
         self.say("FAIL  " + text)
+
+    def judge(self, section, verdict, kind=None):
+        """Counts the verdict on one model, and the kind of what explains it."""
+        row = self.verdicts.setdefault(section, {**dict.fromkeys(VERDICTS, 0), "kinds": {}})
+        row[verdict] += 1
+        if kind:
+            row["kinds"][kind] = row["kinds"].get(kind, 0) + 1
 
     def python(self, interpreter, script, *words):
         """stdout of a script in a virtual environment; what it said on stderr when it fails."""
@@ -101,16 +119,18 @@ class Run:
         models = self.models_in(folder)
         topology = json.loads(self.python(interpreter, TOOLS / "model_layers.py", *models))
         table = self.layers[group] = {
-            mode: {"models": 0, "layers": 0, "hidden": 0, "refused": 0, "off_grid": 0, **dict.fromkeys(CLASSES, 0), "of_bound": 0.0}
+            mode: {"models": 0, "layers": 0, "hidden": 0, "refused": 0, "slow": 0, "off_grid": 0, **dict.fromkeys(CLASSES, 0), "of_bound": 0.0}
             for mode in ("float", "exact")
         }
         table["words"] = {}
         for model in models:
             try:
-                self.compare_model(group, table, model, topology[str(model)], allow_refusal)
+                verdict = self.compare_model(group, table, model, topology[str(model)], allow_refusal)
             except (WeftError, RuntimeError) as error:
                 self.fail(f"{group}/{model.name}: {error}")
                 self.keep(group, model)
+                verdict = ("unexplained",)
+            self.judge(group, *verdict)
 
     def options_of(self, model):
         path = model.with_suffix(".options.json")
@@ -120,6 +140,7 @@ class Run:
         return [model.parent / o if o.endswith("_weights.h5") else o for o in options]
 
     def compare_model(self, group, table, model, layers, allow_refusal):
+        """The verdict on one model, with the kind of what explains it."""
         options = self.options_of(model)
         with np.load(model.with_suffix(".npz")) as data:
             golden = {k: data[k] for k in data}
@@ -131,12 +152,23 @@ class Run:
         else:
             np.savez(rows, **inputs)
         project = self.work / "project"
-        answer, _, code = self.weft.run("convert", model, "-o", project, *options, check=False)
+        slow = False
+        try:
+            limit = self.options.limit if group.endswith("/data") else 3600
+            answer, _, code = self.weft.run("convert", model, "-o", project, *options, check=False, timeout=limit)
+        except subprocess.TimeoutExpired:
+            if not group.endswith("/data"):
+                raise WeftError(f"convert takes longer than {limit} s") from None
+            slow, answer, code = True, {}, None
         words = answer.get("network_certificate") if code == 0 else None
         if words:
             table["words"][words] = table["words"].get(words, 0) + 1
             samples = on_grid(answer, golden)
             table["exact"]["off_grid"] += int((~samples).sum())
+        elif slow:
+            table["exact"]["slow"] += 1
+            self.say(f"note  {group}/{model.name}: convert takes longer than {limit} s")
+            project = model
         else:
             errors = [d for d in answer.get("diagnostics", []) if d["severity"] == "error"]
             said = "; ".join(f"{d['origin'].get('node')}: {d['message']} [{d['kind']}]" for d in errors)
@@ -145,6 +177,7 @@ class Run:
             table["exact"]["refused"] += 1
             self.say(f"note  {group}/{model.name} is refused: {said}")
             answer, project = {}, model  # in the float run nothing is excused then
+        seen, failed = {}, False
         for mode in ("float", "exact") if words else ("float",):
             trace_path = self.work / f"trace_{mode}.npz"
             how = [*(["--float"] if mode == "float" else []), *(options if project == model else [])]
@@ -173,6 +206,8 @@ class Run:
                 if layer["FAIL"]:
                     problems.append(f"layer {layer['layer']} ({layer['class']}): {layer['FAIL']} of {layer['elements']} elements, "
                                     f"difference up to {layer['largest']['FAIL']:.3g}, first {layer['first']}")
+            seen[mode] = {kind for layer in found for kind in CLASSES if layer[kind]}
+            failed |= bool(problems)
             if self.options.verbose:
                 most = {k: v for layer in found for k, v in layer["largest"].items()}
                 self.say(f"      {group}/{model.name} {mode}: {words}, {len(found)} layers, " +
@@ -182,6 +217,14 @@ class Run:
                 self.fail(f"{group}/{model.name} {mode} (seed {self.options.seed}): {problem}")
             if problems:
                 self.keep(group, model)
+        if failed:
+            return ("unexplained",)
+        if not words:
+            return "float only", "slow" if slow else "refused"
+        for kind in EXPLANATIONS:
+            if kind in seen["exact"]:
+                return "explained", kind
+        return ("within tolerance",) if "noise" in seen["exact"] else ("equal",)
 
     def keep(self, group, model):
         folder = self.work / "failed" / group.replace("/", "_")
@@ -220,10 +263,12 @@ class Run:
                 continue
             library = model.stem.rsplit("_model", 1)[0]
             counts = self.trees_of.setdefault(library, dict.fromkeys(compare_trees.COUNTS, 0))
+            before = dict(counts)
             try:
                 problems = compare_trees.compare(self.weft, model, self.work, counts)
             except WeftError as error:
                 problems = [str(error)]
+            self.judge(f"trees/{library}", *(("unexplained",) if problems else compare_trees.verdict(counts, before)))
             for problem in problems:
                 self.fail(f"trees/{model.name} (seed {self.options.seed}): {problem}")
             if problems:
@@ -242,9 +287,12 @@ class Run:
         for model in sorted(folder.glob("*.tflite")):
             kind = model.stem.split("_")[0]
             row = self.tflite_rows.setdefault(kind, {"models": 0, "values": 0, "equal": 0, "refused": 0})
+            values, equal = row["values"], row["equal"]
             try:
                 self.compare_tflite(model, kind, row)
+                self.judge(f"tflite/{kind}", "equal" if row["values"] - values == row["equal"] - equal else "within tolerance")
             except (WeftError, RuntimeError) as error:
+                self.judge(f"tflite/{kind}", "unexplained")
                 row["refused"] += 1
                 self.fail(f"tflite/{model.name}: {error}")
                 self.keep("tflite", model)
@@ -261,7 +309,7 @@ class Run:
                     got = data[name].reshape(wanted.shape)
                     same = np.isclose(got, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max()) if kind == "float" else got == wanted
                     row["values"] += wanted.size
-                    row["equal"] += int(same.sum())
+                    row["equal"] += int((got == wanted).sum())
                     if not same.all():
                         raise RuntimeError(f"{how or 'exact'}: {(~same).sum()} of {same.size} values of {name} differ")
         row["models"] += 1
@@ -277,7 +325,9 @@ class Run:
         return lambda: self.after_recurrent(name, folder)
 
     def after_recurrent(self, name, folder):
-        self.recurrent[name], failures = compare_recurrent.compare(self.weft, folder, lambda text: None)
+        self.recurrent[name], failures = compare_recurrent.compare(
+            self.weft, folder, lambda text: None, lambda *verdict: self.judge(f"recurrent/{name}", *verdict)
+        )
         for text in failures:
             self.fail(f"{text} (seed {self.options.seed})")
 
@@ -365,8 +415,9 @@ class Run:
             kind = f"{name}: {model.stem.split('_', 1)[1]}"
             row = self.outputs.setdefault(kind, compare_outputs.new_row())
             try:
-                compare_outputs.compare(self.weft, model, row, self.say)
+                self.judge(name, *compare_outputs.compare(self.weft, model, row, self.say))
             except (WeftError, RuntimeError) as error:
+                self.judge(name, "unexplained")
                 self.fail(f"{name}/{model.name} (seed {self.options.seed}): {error}")
                 self.keep(name, model)
 
@@ -441,9 +492,9 @@ class Run:
             for group, table in sorted(self.layers.items()):
                 for mode in ("float", "exact"):
                     row = table[mode]
-                    columns = ("models", "refused", "off_grid", "layers", "hidden", *CLASSES)
+                    columns = ("models", "refused", "slow", "off_grid", "layers", "hidden", *CLASSES)
                     rows.append([f"{group} {mode}", *(number(row[c]) for c in columns), f"{row['of_bound']:.2f}"])
-            print_table(rows, ["models", "opened", "refused", "off grid", "layers", "unseen", *CLASSES, "of bound"])
+            print_table(rows, ["models", "opened", "refused", "slow", "off grid", "layers", "unseen", *CLASSES, "of bound"])
             print("\nCertificates of the networks")
             words = ("exact", "float-order", "quantized")
             print_table([[group, *(number(table["words"].get(w, 0)) for w in words)] for group, table in sorted(self.layers.items())],
@@ -473,6 +524,18 @@ class Run:
             print("\nTrees: margins and answers of the libraries, integers against their float sums")
             rows = [[name, *(number(row[c]) for c in compare_trees.COUNTS)] for name, row in sorted(self.trees_of.items())]
             print_table(rows, ["library", *compare_trees.COUNTS])
+        if self.verdicts:
+            print("\nOne verdict for every model (VERDICTS in scripts/interop.py)")
+            rows, total = [], {**dict.fromkeys(VERDICTS, 0), "kinds": {}}
+            for row in self.verdicts.values():
+                for verdict in VERDICTS:
+                    total[verdict] += row[verdict]
+                for kind, count in row["kinds"].items():
+                    total["kinds"][kind] = total["kinds"].get(kind, 0) + count
+            for name, row in [*sorted(self.verdicts.items()), ("all", total)]:
+                kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(row["kinds"].items()))
+                rows.append([name, number(sum(row[v] for v in VERDICTS)), *(number(row[v]) for v in VERDICTS), kinds or "-"])
+            print_table(rows, ["section/framework", "models", *VERDICTS, "explained, or float only, because"])
         print(f"\n{len(self.failures)} failures, {time.monotonic() - self.started:.0f} s")
         for text in self.failures:
             print("  " + text)
@@ -488,6 +551,7 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="number of the first random model")
     parser.add_argument("--data", help="folder of the acceptance data, for --only data")
     parser.add_argument("--only", default="files,quantizers,random,tflite,trees,graphs,torch,brevitas,recurrent", type=lambda text: set(text.split(",")))
+    parser.add_argument("--limit", type=int, default=120, help="seconds that `convert` may take in the section data")
     parser.add_argument("--verbose", action="store_true", help="a line for every model")
     options = parser.parse_args()
     shutil.rmtree(options.work, ignore_errors=True)

@@ -21,13 +21,15 @@ def new_row():
 
 
 def compare(weft, model, row, say):
-    """Adds to the counts in `row`; raises WeftError for a difference that nothing explains."""
+    """Adds to the counts in `row`; raises WeftError for a difference that nothing explains. Returns the verdict on the model and the kind
+    of what explains it, in the words of VERDICTS in scripts/interop.py."""
     with np.load(model.with_suffix(".npz")) as data:
         golden = {k: data[k] for k in data}
     rows, answers = weft.work / "rows.npz", weft.work / "answers.npz"
     np.savez(rows, **{k[2:]: v for k, v in golden.items() if k.startswith("x:")})
     wanted = {k[2:]: v for k, v in golden.items() if k.startswith("y:")}
     row["models"] += 1
+    verdict, excused = ("refused",), False
     for mode in ("float", "exact"):
         answer, _, code = weft.run("predict", model, rows, "-o", answers, *(["--float"] if mode == "float" else []), check=False)
         if code != 0:
@@ -36,9 +38,12 @@ def compare(weft, model, row, say):
                 raise WeftError(f"predict ended with {code}")
             row[f"{mode} refused"] += 1
             say(f"note  {model.name} {mode} is refused: {errors}")
+            if mode == "exact" and verdict != ("refused",):
+                verdict = ("float only", "refused")
             continue
         if mode == "exact" and any(d["kind"] == "softmax-removed" for d in answer["diagnostics"]):
             row["logits"] += 1
+            verdict = ("float only", "softmax left to the host")
             continue
         got = outputs(answers, wanted, mode)
         equal = all(np.array_equal(got[k], v) for k, v in wanted.items())
@@ -46,7 +51,9 @@ def compare(weft, model, row, say):
         if mode == "float":
             away = np.logical_or.reduce([beyond(got[k], v).reshape(-1) for k, v in wanted.items()])
             near = golden.get("near", np.zeros(len(away), bool))
-            row["near a tie"] += bool((away & near).any())
+            excused = bool((away & near).any())
+            row["near a tie"] += excused
+            verdict = ("explained", "near a tie") if excused else ("equal",) if equal else ("within tolerance",)
             if (away & ~near).any():
                 largest = max(np.abs(got[k].astype(np.float64) - v).max() for k, v in wanted.items())
                 raise WeftError(f"float: {(away & ~near).sum()} of {len(away)} samples differ, by up to {largest:.3g}")
@@ -58,6 +65,11 @@ def compare(weft, model, row, say):
             if exact and not equal and not (on_host and all(not beyond(got[k], v).any() for k, v in wanted.items())):
                 differ = {k: int((got[k] != v).sum()) for k, v in wanted.items() if not np.array_equal(got[k], v)}
                 raise WeftError(f"certified exact, but these numbers of elements differ: {differ}")
+            if not exact and not equal:
+                verdict = ("float only", "certificate has no bound here")
+            elif not excused:
+                verdict = ("equal",) if equal else ("within tolerance",)
+    return verdict
 
 
 def outputs(answers, wanted, mode):

@@ -7,7 +7,11 @@ as far as its certificate goes.
 float      every output of `weft predict --float` within TOLERANCE of the framework
 exact      certificate `exact` without a bound or a note: every output equal
 order      `exact` or `float-order` with one: at most FLIPS of the samples differ
-chosen     `quantized`: within CHOSEN of the float run, for models whose activations are bounded
+chosen     `quantized`: within CHOSEN of the framework, for models whose activations are bounded and that have no quantizers
+
+Where the certificate says `quantized`, two kinds of models have no bound that a comparison could hold them to, so that their exact graph
+is not compared: `unbounded` activations, whose chosen types saturate at values that depend on the weights, and models with `quantizers`
+of their own, which turn a difference below CHOSEN into a whole step that the recurrence carries on. They count as compared in float only.
 """
 
 import argparse
@@ -28,7 +32,7 @@ FLIPS = 0.1
 UNBOUNDED = {"relu", "linear", "elu", "Relu"}
 # The refusal that is meant: a second direction of Bidirectional that is not reversed.
 INTENDED = "runs forwards"
-COLUMNS = ("models", "float", "exact", "order", "chosen", "unbounded", "refused", "FAIL")
+COLUMNS = ("models", "float", "exact", "order", "chosen", "unbounded", "quantizers", "refused", "FAIL")
 
 
 def outputs_of(path, answer):
@@ -41,8 +45,8 @@ def flat(values):
     return [v.reshape(len(v), -1).astype(np.float64) for v in values]
 
 
-def check(weft, path, counts, worst):
-    """What is wrong with one model; nothing when all is as its certificate says."""
+def check(weft, path, counts, worst, judge):
+    """What is wrong with one model; nothing when all is as its certificate says, and then `judge` is told the verdict and its kind."""
     meta = json.loads(path.with_suffix(".meta.json").read_text())
     with np.load(path.with_suffix(".npz")) as data:
         inputs = {k[2:]: data[k] for k in data.files if k.startswith("x:")}
@@ -53,7 +57,10 @@ def check(weft, path, counts, worst):
         answer, _, _ = weft.run("predict", path, rows, "-o", out, "--float", *meta["options"])
     except WeftError as error:
         counts["refused"] += 1
-        return None if INTENDED in str(error) else f"refused: {error}"
+        if INTENDED not in str(error):
+            return f"refused: {error}"
+        judge("refused")
+        return None
     got = flat(outputs_of(out, answer))
     if [g.shape for g in got] != [w.shape for w in wanted]:
         return f"outputs {[g.shape for g in got]}, the framework has {[w.shape for w in wanted]}"
@@ -75,31 +82,46 @@ def check(weft, path, counts, worst):
     away = max(float(np.abs(g - w).max(initial=0.0)) / s for g, w, s in zip(exact, wanted, scale))
     if word == "exact" and not notes:
         counts["exact"] += 1
-        return f"certified exact, {differ:.0%} of the samples differ by up to {away:.3g}" if differ else None
+        if differ:
+            return f"certified exact, {differ:.0%} of the samples differ by up to {away:.3g}"
+        judge("equal")
+        return None
     if word != "quantized":
         counts["order"] += 1
-        return f"certified {word}, {differ:.0%} of the samples differ by up to {away:.3g}" if differ > FLIPS else None
+        if differ > FLIPS:
+            return f"certified {word}, {differ:.0%} of the samples differ by up to {away:.3g}"
+        judge(*(("explained", "bound or note of the certificate") if differ else ("equal",)))
+        return None
     if any(name in UNBOUNDED for names in meta["said"].values() for name in names) or "Relu" in str(meta["said"].get("activations")):
         counts["unbounded"] += 1
+        judge("float only", "unbounded activations")
+        return None
+    if "quantizer" in str(meta["said"]):
+        counts["quantizers"] += 1
+        judge("float only", "chosen types before quantizers")
         return None
     counts["chosen"] += 1
     worst["chosen"] = max(worst["chosen"], away)
-    return f"types by default are {away:.3g} away" if away > CHOSEN and "quantizer" not in str(meta["said"]) else None
+    if away > CHOSEN:
+        return f"types by default are {away:.3g} away"
+    judge("explained", "chosen")
+    return None
 
 
-def compare(weft, folder, say=print):
-    """(counts, failures) of all models in a folder."""
+def compare(weft, folder, say=print, judge=lambda *verdict: None):
+    """(counts, failures) of all models in a folder; `judge` is told every model's verdict."""
     counts, worst, failures = dict.fromkeys(COLUMNS, 0), {"float": 0.0, "chosen": 0.0}, []
     for meta in sorted(folder.glob("*.meta.json"), key=lambda p: int(p.name.split("_")[1].split(".")[0])):
         stem = meta.name.removesuffix(".meta.json")
         path = next(folder / (stem + s) for s in (".keras", ".h5", ".onnx") if (folder / (stem + s)).exists())
         counts["models"] += 1
         try:
-            problem = check(weft, path, counts, worst)
+            problem = check(weft, path, counts, worst, judge)
         except WeftError as error:
             problem = str(error)
         if problem:
             counts["FAIL"] += 1
+            judge("unexplained")
             failures.append(f"{path}: {problem}")
             say("FAIL  " + failures[-1])
     say(f"{folder}: float within {worst['float']:.2g}, types by default within {worst['chosen']:.2g}")

@@ -18,6 +18,13 @@ def near(a, b, tolerance=1e-5):
     return a.shape == b.shape and bool(np.all(np.abs(a - b) <= tolerance + tolerance * np.abs(b)))
 
 
+def verdict(after, before):
+    """On one model without problems, in the words of VERDICTS in scripts/interop.py."""
+    grown = {name: after[name] - before[name] for name in COUNTS}
+    equal = grown["integers"] == grown["of them equal"] and grown["margins"] == grown["equal"]
+    return ("equal",) if equal else ("explained", "float additions of the library")
+
+
 def compare(weft, model, work, counts):
     """Problems of one model, as texts; counts is added to."""
     problems = []

@@ -28,6 +28,14 @@ import numpy as np
 import qkeras
 import tensorflow as tf
 from qkeras import quantizers as q
+from tensorflow.python.ops import array_ops
+from tensorflow.python.util import nest
+
+# QKeras 0.9.0 calls two functions by names that TensorFlow 2.14 does not have; without them no QSimpleRNN and no QGRU runs.
+if not hasattr(nest, "is_sequence"):
+    nest.is_sequence = nest.is_nested
+if not hasattr(array_ops, "unstack"):
+    array_ops.unstack = tf.unstack
 
 NEW = keras.__version__.startswith("3")
 layers = keras.layers if NEW else tf.keras.layers
