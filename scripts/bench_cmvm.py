@@ -139,7 +139,7 @@ def random_cases(count, seed):
 
 def run_weft(weft, folder, name, limit, effort):
     command = [weft, "cmvm", folder / f"{name}.npy", "--ranges", folder / f"{name}_ranges.npy", "--cost", folder / "model.json",
-               "--effort", str(effort), "--threads", "1", "--json", "-o", folder / "graph.json"]
+               "--seconds", str(effort), "--threads", "1", "--json", "-o", folder / "graph.json"]
     command += ["--max-delay", repr(limit * (1 + 1e-9))] if limit else []
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode != 0:

@@ -57,7 +57,7 @@ def main():
             assert code == 0 and shown == "", (words, shown)
 
 
-COMMAND = ["cmvm", "--input-type", "int<8>", "--threads", "1", "--effort", str(SECONDS + 1)]
+COMMAND = ["cmvm", "--threads", "1", "--seconds", str(SECONDS + 1)]
 
 if __name__ == "__main__":
     started = time.monotonic()

@@ -7,6 +7,7 @@
 import json
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,29 @@ def check_graph(graph, matrix, bias, ranges, draw):
         assert evaluate(graph, x) == want
 
 
+def check_verilog(folder, text, matrix, bias, ranges, draw):
+    """The circuit in Icarus Verilog on extremes and drawn codes."""
+    ports = {name: int(high) + 1 for high, name in re.findall(r"put\s+(?:wire\s+)?\[(\d+):0\]\s+(in_x|out_y)", text)}
+    width_x, width_y = ports["in_x"] // len(matrix), ports["out_y"] // len(bias)
+    top = re.search(r"^module (\w+)", text, re.M).group(1)
+
+    def pack(values, width):
+        return sum((v & (1 << width) - 1) << i * width for i, v in enumerate(values))
+
+    lines = []
+    for k in range(60):
+        x = [r[k % 2] if k < 2 else draw.choice([r[0], r[1], draw.randint(*r)]) for r in ranges]
+        y = [b + sum(m * v for m, v in zip(column, x)) for column, b in zip(zip(*matrix), bias)]
+        lines.append(f"    x = {ports['in_x']}'h{pack(x, width_x):x}; #1 if (y !== {ports['out_y']}'h{pack(y, width_y):x}) wrong = wrong + 1;")
+    bench = "\n".join([f"module bench; reg [{ports['in_x'] - 1}:0] x; wire [{ports['out_y'] - 1}:0] y; integer wrong = 0;",
+                       f"  {top} dut(.clk(1'b0), .rst(1'b0), .in_x(x), .out_y(y));", "  initial begin", *lines,
+                       '    $display("wrong %0d", wrong); $finish;', "  end", "endmodule"])
+    (folder / "bench.v").write_text(bench)
+    subprocess.run(["iverilog", "-g2005", "-o", "bench", "bench.v", "g.v"], cwd=folder, check=True)
+    said = subprocess.run(["vvp", "bench"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    assert said.strip().splitlines()[-1] == "wrong 0", said
+
+
 def main():
     weft = str(pathlib.Path(sys.argv[1]).resolve())
     draw = random.Random(3)
@@ -58,26 +82,36 @@ def main():
         (folder / "ranges.json").write_text(json.dumps(ranges))
         (folder / "cost.json").write_text(json.dumps({"two": {}, "three": {"delay": 1.5, "lut_per_eight_bits": 1}}))
         for words, three in (([], False), (["--cost", "cost.json"], True), (["--part", "xcvu9p", "--ternary-lut", "1"], True),
-                             (["--max-levels", "9"], False), (["--any-delay"], False), (["--effort", "0.2"], False)):
+                             (["--max-delay", "9"], False), (["--mode", "area"], False), (["--seconds", "0.2"], False)):
             for source in ("m.json", "m.csv"):
                 done = run(weft, folder, source, "--bias", "bias.json", "--ranges", "ranges.json", "-o", "g.json", "--json", *words)
                 assert done.returncode == 0, done.stderr
                 graph = json.loads((folder / "g.json").read_text())
                 check_graph(graph, matrix, bias, ranges, draw)
                 assert (graph["three_input_adders"] > 0) == three, words
-                assert json.loads(done.stdout)["nodes"] == graph["nodes"]
+                said = json.loads(done.stdout)
+                assert said["nodes"] == graph["nodes"] and said["checked"] is True
+                assert {"adders", "lut", "depth", "delay", "seconds"} <= said.keys()
+        for words in ([], ["--cost", "cost.json"], ["--mode", "area"]):
+            done = run(weft, folder, "m.json", "--bias", "bias.json", "--ranges", "ranges.json", "-o", "g.v", *words)
+            assert done.returncode == 0, done.stderr
+            check_verilog(folder, (folder / "g.v").read_text(), matrix, bias, ranges, draw)
         run(weft, folder, "m.json", "-o", "a.json", "--threads", "1")
         run(weft, folder, "m.json", "-o", "b.json", "--threads", "3")
         assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes()
 
         for words, code, says in ((["none.npy"], 1, "none.npy"), (["m.json", "--ranges", "bias.json"], 1, "bias.json"),
-                                  (["m.json", "--bias", "m.json"], 1, "m.json"), (["m.json", "--max-levels", "2"], 1, "cannot be met"),
-                                  (["m.json", "--part", "nothing"], 1, "nothing"), (["m.json", "--input-type", "auto"], 1, "auto"),
+                                  (["m.json", "--bias", "m.json"], 1, "m.json"), (["m.json", "--max-delay", "2"], 1, "cannot be met"),
+                                  (["m.json", "--part", "nothing"], 1, "nothing"), (["m.json", "--range", "3", "-3"], 2, "--range"),
                                   (["m.json", "--cost", "m.json"], 1, "m.json"), (["m.json", "--part", "ecp5", "--ternary-lut", "1"], 2, "ECP5"),
-                                  (["m.json", "--max-delay", "3", "--max-levels", "3"], 2, "max-delay")):
+                                  (["m.json", "--ternary-lut", "1"], 2, "--part"), (["m.json", "--primitives", "xilinx"], 1, "xilinx"),
+                                  (["m.json", "--range", "0", "3", "--ranges", "ranges.json"], 2, "--range")):
             done = run(weft, folder, *words, "-o", "bad.json")
             assert done.returncode == code and says in done.stderr + done.stdout, (words, done)
             assert not (folder / "bad.json").exists()
+        # The extension says what is written.
+        done = run(weft, folder, "m.json", "-o", "g.txt")
+        assert done.returncode == 2 and not (folder / "g.txt").exists(), done
     print("weft cmvm: graphs, totals and diagnostics as expected")
 
 

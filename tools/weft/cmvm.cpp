@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cmath>
+#include <filesystem>
 
 #include "app.h"
-#include "weft/fixed/type.h"
+#include "weft/backends/verilog/emit.h"
+#include "weft/hw/adder_circuit.h"
 #include "weft/hw/cost.h"
 #include "weft/shiftadd/files.h"
 #include "weft/support/files.h"
@@ -17,15 +18,15 @@ namespace {
 struct Options {
   std::string matrix;
   std::string bias;
-  std::string input_type = "int<8>";
+  std::vector<std::int64_t> range{-128, 127};
   std::string ranges;
   std::string cost;
   std::string part;
   double ternary_lut = -1.0;
   double max_delay = 0.0;
-  int max_levels = 0;
-  bool any_delay = false;
-  double effort = 0.0;
+  std::string mode = "delay";
+  double seconds = 0.0;
+  std::string primitives = "portable";
   std::string output;
 };
 
@@ -38,16 +39,10 @@ struct Model {
 Result<std::vector<fixed::Range>> read_ranges(const Options& options, std::int64_t n_in, Context& ctx) {
   std::vector<fixed::Range> ranges;
   if (options.ranges.empty()) {
-    std::string why;
-    const auto type = fixed::parse_type(options.input_type, true, why);
-    if (!type) return ctx.fail(Kind::TypeInvalid, {.file = "--input-type"}, why);
-    if (type->form == fixed::TypeSpec::Form::Auto)
-      return ctx.fail(Kind::TypeInvalid, {.file = "--input-type"}, "the inputs need a type, `auto` is none");
-    if (type->fixed.width_bits > 64)
-      return ctx.fail(Kind::TypeTooWide, {.file = "--input-type"}, "inputs have at most 64 bits here");
-    fixed::Range range{fixed::min_code(type->fixed), fixed::max_code(type->fixed), 0};
-    if (type->form == fixed::TypeSpec::Form::Bipolar) range = {-1, 1, 0};
-    if (type->form == fixed::TypeSpec::Form::Ternary) range = {-1, 1, 0};
+    if (options.range[0] > options.range[1])
+      return ctx.fail(Kind::UsageInvalid, {.file = "--range"},
+                      fmt::format("{} is greater than {}", options.range[0], options.range[1]));
+    const fixed::Range range{options.range[0], options.range[1], 0};
     ranges.assign(static_cast<std::size_t>(n_in), range);
     return ranges;
   }
@@ -89,7 +84,26 @@ Result<Model> read_model(const Options& options, Context& ctx) {
     return ctx.fail(Kind::UsageInvalid, {.file = "--ternary-lut"},
                     fmt::format("{} has no three-input adders", family->title));
   }
-  return Model{lut > 0 ? hw::ternary_adder_cost(*family, lut) : hw::adder_cost(*family), "ps"};
+  // Delays in levels of two-input adders, whatever their width.
+  auto cost = lut > 0 ? hw::ternary_adder_cost(*family, lut) : hw::adder_cost(*family);
+  cost.adder_delay_ps = [](const shiftadd::AdderShape&) { return 1.0; };
+  if (cost.has_ternary())
+    cost.ternary_delay_ps = [levels = family->ternary_delay](const shiftadd::AdderShape&) { return levels; };
+  return Model{std::move(cost), "levels"};
+}
+
+/// The graph as one file of Verilog: the top module first.
+Result<std::string> verilog(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
+                            const Options& options, Context& ctx) {
+  const std::string name = std::filesystem::path(options.output).stem().string();
+  const std::string part = options.part.empty() ? hw::PlanOptions{}.part : options.part;
+  WEFT_TRY(const auto design, hw::matrix_design(problem, solution, name, part, ctx));
+  WEFT_TRY(const auto files, backends::verilog::emit(design, {.testbench = false}, ctx));
+  const std::string top = fmt::format("rtl/{}.v", design.top);
+  std::string text = files.at(top);
+  for (const auto& [file, content] : files)
+    if (file != top && file.ends_with(".v")) text += "\n" + content;
+  return text;
 }
 
 Result<Json> run(const Options& options, Context& ctx) {
@@ -107,17 +121,15 @@ Result<Json> run(const Options& options, Context& ctx) {
     problem.bias.assign(bias.values.begin(), bias.values.end());
   }
   WEFT_TRY(Model model, read_model(options, ctx));
-  shiftadd::Options solver{.seconds = options.effort};
-  if (options.any_delay) solver.extra_levels = -1;
+  const std::string extension = std::filesystem::path(options.output).extension().string();
+  if (!options.output.empty() && extension != ".v" && extension != ".json")
+    return ctx.fail(Kind::UsageInvalid, {.file = options.output}, "the graph is written as .v or .json");
+  if (options.primitives != "portable")
+    return ctx.fail(Kind::DoesNotFit, {.file = "--primitives"},
+                    fmt::format("{} is not written yet; portable Verilog runs on every part", options.primitives));
+  shiftadd::Options solver{.seconds = options.seconds};
+  if (options.mode == "area") solver.extra_levels = -1;
   if (options.max_delay > 0) solver.max_delay = options.max_delay;
-  if (options.max_levels > 0) {
-    // Depth instead of time: two-input adders only, so that a level is a level.
-    model.cost.ternary_lut = nullptr;
-    model.cost.ternary_delay_ps = nullptr;
-    model.cost.adder_delay_ps = [](const shiftadd::AdderShape&) { return 1.0; };
-    model.unit = "levels";
-    solver.max_delay = options.max_levels;
-  }
   const auto start = std::chrono::steady_clock::now();
   WEFT_TRY(const auto solution, shiftadd::solve(problem, solver, model.cost, ctx));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -127,10 +139,17 @@ Result<Json> run(const Options& options, Context& ctx) {
   graph["inputs"] = problem.n_in;
   graph["delay_unit"] = model.unit;
   graph["seconds"] = seconds;
+  graph["checked"] = true;  // above, symbolically
   if (!options.output.empty()) {
-    Json file = graph;
-    file.erase("seconds");  // the same call writes the same file
-    WEFT_TRY_VOID(support::write_file(options.output, support::dump_json(file, -1) + "\n", ctx));
+    std::string text;
+    if (extension == ".v") {
+      WEFT_TRY(text, verilog(problem, solution, options, ctx));
+    } else {
+      Json file = graph;
+      file.erase("seconds");  // the same call writes the same file
+      text = support::dump_json(file, -1) + "\n";
+    }
+    WEFT_TRY_VOID(support::write_file(options.output, text, ctx));
   }
   return graph;
 }
@@ -142,32 +161,36 @@ void add_cmvm(CLI::App& root, App& app) {
   auto* command = root.add_subcommand("cmvm", "the adder graph of y = x M for one constant matrix of integers");
   command->add_option("MATRIX", options->matrix, "inputs x outputs, whole numbers (.npy, .csv, .json)")->required();
   command->add_option("--bias", options->bias, "numbers to add to the outputs (.npy, .csv, .json)");
-  auto* type =
-      command->add_option("--input-type", options->input_type, "type whose codes all inputs take (default int<8>)");
+  auto* range =
+      command->add_option("--range", options->range, "least and greatest code of every input (default -128 127)")
+          ->type_name("LO HI")
+          ->expected(2);
   command
       ->add_option("--ranges", options->ranges,
                    "least and greatest code of each input, perhaps a step, one row each (.npy, .csv, .json)")
-      ->excludes(type);
+      ->excludes(range);
   auto* cost = command->add_option("--cost", options->cost, "what adders cost and take (.json)");
-  command
-      ->add_option("--part", options->part,
-                   "part or family whose adders are taken, in ps (default: one LUT per bit, delay in adder levels)")
-      ->excludes(cost);
+  auto* part = command->add_option("--part", options->part, "part whose adders are taken (default: one LUT per bit)");
+  part->excludes(cost);
   command
       ->add_option("--ternary-lut", options->ternary_lut,
                    "LUTs per bit of a three-input adder of the part (default: the family's; 0: do not use them)")
-      ->check(CLI::Range(0.0, 8.0));
-  auto* delay = command
-                    ->add_option("--max-delay", options->max_delay,
-                                 "latest output, in the unit of the cost (default: as early as possible)")
-                    ->check(CLI::PositiveNumber);
-  auto* levels = command->add_option("--max-levels", options->max_levels, "most adders in a row; two-input adders only")
-                     ->check(CLI::Range(1, 1000))
-                     ->excludes(delay);
-  command->add_flag("--any-delay", options->any_delay, "no bound on the delay")->excludes(delay)->excludes(levels);
-  command->add_option("--effort", options->effort, "seconds to look for better graphs (default 0: one pass)")
+      ->check(CLI::Range(0.0, 8.0))
+      ->needs(part);
+  command
+      ->add_option("--mode", options->mode, "delay: as early as possible; area: as few LUTs as possible, at any delay")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"delay", "area"}));
+  command
+      ->add_option("--max-delay", options->max_delay,
+                   "few LUTs with no output later than this, in levels of two-input adders (with --cost: in its unit)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--seconds", options->seconds, "time to look for better graphs (default 0: one pass)")
       ->check(CLI::Range(0.0, 1e6));
-  command->add_option("-o,--output", options->output, "file for the graph (.json)");
+  command->add_option("--primitives", options->primitives, "cells of the Verilog")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"portable", "xilinx"}));
+  command->add_option("-o,--output", options->output, "file for the graph: Verilog (.v) or its nodes (.json)");
   add_common(*command, app);
   command->callback([&app, options] {
     app.run = [options](App& a, Context& ctx) {

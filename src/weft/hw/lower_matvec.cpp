@@ -7,6 +7,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "weft/hw/adder_circuit.h"
 #include "weft/hw/lowering.h"
 #include "weft/support/threads.h"
 
@@ -249,7 +250,9 @@ Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> ro
     }
     shiftadd::Solution solution = *solutions[solver[r]];
     const std::string prefix = row.row == 0 ? "t" : fmt::format("r{}t", row.row);
-    const Signals sums = build_solution(row.problem, solution, row.nets, prefix);
+    Signals x;
+    for (const NetId net : row.nets) x.push_back({.net = net});
+    const Signals sums = build_adder_graph(builder_, row.problem, solution, x, prefix);
     for (std::size_t o = 0; o < sums.size(); ++o) {
       const auto y = with_offset(builder_, sums[o], row.left[o]);
       if (!y)
@@ -259,51 +262,6 @@ Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> ro
     }
     result_.adder_graphs.push_back({current_, row.row, std::move(row.problem), std::move(solution)});
   }
-  return out;
-}
-
-Signals Lowering::build_solution(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
-                                 const std::vector<NetId>& inputs, const std::string& prefix) {
-  // Signals, because a node may be a constant or come out as another net shifted.
-  std::vector<Signal> nodes;
-  nodes.reserve(solution.nodes.size());
-  const auto term_signal = [&](const shiftadd::Term& term) {
-    Signal s = term.operand < 0 ? constant_signal(0) : nodes[static_cast<std::size_t>(term.operand)];
-    s.offset <<= term.shift;
-    if (term.negate) s.offset = -s.offset;
-    if (!s.is_constant()) {
-      s.shift += term.shift;
-      s.negate = s.negate != term.negate;
-    }
-    return s;
-  };
-  for (std::size_t i = 0; i < solution.nodes.size(); ++i) {
-    const shiftadd::Node& node = solution.nodes[i];
-    switch (node.kind) {
-      case shiftadd::Node::Kind::Input:
-        nodes.push_back({.net = inputs[static_cast<std::size_t>(node.input)]});
-        break;
-      case shiftadd::Node::Kind::Constant:
-        nodes.push_back(constant_signal(node.constant));
-        break;
-      case shiftadd::Node::Kind::Sum: {
-        WEFT_CHECK(node.terms() == 2, "an adder of three inputs, which the cost model did not offer");
-        const Signal a = term_signal(node.a);
-        const Signal b = term_signal(node.b);
-        Signal sum = hw::add(builder_, a, b, false, a.is_constant() || b.is_constant() ? nullptr : &node.range);
-        // A constant is a real operand here: the solver has placed it where it costs least.
-        if (!sum.is_constant() && sum.offset != 0) {
-          sum = signal_of(builder_, materialize(builder_, sum, 0, &node.range));
-        }
-        if (!sum.is_constant()) builder_.rename(sum.net, fmt::format("{}{}", prefix, i));
-        nodes.push_back(sum);
-        break;
-      }
-    }
-  }
-  Signals out;
-  for (std::size_t o = 0; o < static_cast<std::size_t>(problem.n_out); ++o)
-    out.push_back(term_signal(solution.outputs[o]));
   return out;
 }
 

@@ -70,8 +70,6 @@ class Lowering {
                            const std::vector<const fixed::StepFunction*>& sinks);
   /// Solves the rows side by side, equal ones once, and builds them in their order.
   Result<Signals> solve_rows(const exact::Value& value, std::vector<RowSums> rows);
-  Signals build_solution(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
-                         const std::vector<netlist::NetId>& inputs, const std::string& prefix);
 
   /// y = function(x); `known` is the range of the result.
   Signal requant(const Signal& x, const fixed::StepFunction& function, const fixed::Range& known);

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weft/hw/adder_circuit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "weft/hw/cost.h"
+#include "weft/netlist/verilog_tree.h"
+
+namespace weft::hw {
+
+using netlist::Builder;
+using netlist::NetId;
+using netlist::Term;
+
+namespace {
+
+/// a + b + c in one sum; by two where one of them is constant.
+Signal add_three(Builder& builder, const Signal& a, const Signal& b, const Signal& c) {
+  const Signal* all[] = {&a, &b, &c};
+  bool plain = true;
+  bool negate = true;
+  int shift = a.shift;
+  for (const Signal* s : all) {
+    plain = plain && !s->is_constant() && s->offset == 0;
+    negate = negate && s->negate;
+    shift = std::min(shift, s->shift);
+  }
+  if (!plain) return hw::add(builder, hw::add(builder, a, b, false), c, false);
+  std::vector<Term> terms;
+  for (const Signal* s : all) terms.push_back({s->net, s->shift - shift, s->negate != negate});
+  Signal sum = signal_of(builder, builder.sum(std::move(terms)));
+  if (sum.is_constant()) return constant_signal((negate ? -sum.offset : sum.offset) << shift);
+  sum.shift = shift;
+  sum.negate = negate;
+  return sum;
+}
+
+/// Least and greatest element of a port, as its fields are laid out.
+void lay_out(PortPlan& plan, netlist::Port& port, const std::vector<fixed::Range>& ranges) {
+  Int lo = 0;
+  Int hi = 0;
+  for (const fixed::Range& range : ranges) {
+    lo = std::min(lo, range.lo);
+    hi = std::max(hi, range.hi);
+  }
+  plan.elements = static_cast<std::int64_t>(ranges.size());
+  plan.is_signed = lo < 0;
+  plan.element_width_bits = fixed::width_bits(lo, hi, plan.is_signed);
+  port.name = plan.name;
+  port.element_width_bits = plan.element_width_bits;
+  port.is_signed = plan.is_signed;
+}
+
+}  // namespace
+
+std::vector<Signal> build_adder_graph(Builder& builder, const shiftadd::Problem& problem,
+                                      const shiftadd::Solution& solution, const std::vector<Signal>& inputs,
+                                      const std::string& prefix) {
+  // Signals, because a node may be a constant or come out as another net shifted.
+  std::vector<Signal> nodes;
+  nodes.reserve(solution.nodes.size());
+  const auto term_signal = [&](const shiftadd::Term& term) {
+    Signal s = term.operand < 0 ? constant_signal(0) : nodes[static_cast<std::size_t>(term.operand)];
+    s.offset <<= term.shift;
+    if (term.negate) s.offset = -s.offset;
+    if (!s.is_constant()) {
+      s.shift += term.shift;
+      s.negate = s.negate != term.negate;
+    }
+    return s;
+  };
+  for (std::size_t i = 0; i < solution.nodes.size(); ++i) {
+    const shiftadd::Node& node = solution.nodes[i];
+    switch (node.kind) {
+      case shiftadd::Node::Kind::Input:
+        nodes.push_back(inputs[static_cast<std::size_t>(node.input)]);
+        break;
+      case shiftadd::Node::Kind::Constant:
+        nodes.push_back(constant_signal(node.constant));
+        break;
+      case shiftadd::Node::Kind::Sum: {
+        const Signal a = term_signal(node.a);
+        const Signal b = term_signal(node.b);
+        Signal sum = node.terms() == 3
+                         ? add_three(builder, a, b, term_signal(node.c))
+                         : hw::add(builder, a, b, false, a.is_constant() || b.is_constant() ? nullptr : &node.range);
+        // A constant is a real operand here: the solver has placed it where it costs least.
+        if (!sum.is_constant() && sum.offset != 0) {
+          sum = signal_of(builder, materialize(builder, sum, 0, &node.range));
+        }
+        if (!sum.is_constant()) builder.rename(sum.net, fmt::format("{}{}", prefix, i));
+        nodes.push_back(sum);
+        break;
+      }
+    }
+  }
+  std::vector<Signal> out;
+  for (std::size_t o = 0; o < static_cast<std::size_t>(problem.n_out); ++o)
+    out.push_back(term_signal(solution.outputs[o]));
+  return out;
+}
+
+Result<Design> matrix_design(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
+                             const std::string& name, const std::string& part, Context& ctx) {
+  Design design;
+  WEFT_TRY(design.part, require_part(part, ctx));
+  design.family = find_family(design.part.family).value();
+  design.options.part = part;
+  design.options.register_outputs = false;
+  design.options.valid = false;
+  design.top = netlist::legal_identifier(name);
+  design.netlist.name = design.top;
+  Builder builder(design.netlist);
+
+  builder.begin_module("x", "input `x`");
+  PortPlan in{.name = "in_x", .value = exact::ValueId{0}};
+  netlist::Port in_port;
+  lay_out(in, in_port, problem.inputs);
+  std::vector<Signal> x;
+  for (std::size_t i = 0; i < problem.inputs.size(); ++i) {
+    const fixed::Range& range = problem.inputs[i];
+    const NetId net = builder.input(range);
+    builder.rename(net, fmt::format("x{}", i));
+    in_port.elements.push_back(net);
+    x.push_back(range.lo == range.hi
+                    ? constant_signal(range.lo)
+                    : Signal{.net = builder.shift_right(net, range.step_log2), .shift = range.step_log2});
+  }
+  builder.begin_module("sums", "y = x M");
+  const std::vector<Signal> sums = build_adder_graph(builder, problem, solution, x, "t");
+  builder.begin_module("y", "output `y`");
+  PortPlan out{.name = "out_y", .value = exact::ValueId{1}};
+  netlist::Port out_port;
+  std::vector<fixed::Range> ranges;
+  for (std::size_t o = 0; o < sums.size(); ++o) {
+    const NetId net = materialize(builder, sums[o]);
+    builder.rename(net, fmt::format("y{}", o));
+    out_port.elements.push_back(net);
+    ranges.push_back(builder.range(net));
+  }
+  if (builder.failed()) return ctx.fail(Kind::TypeTooWide, {}, "a sum needs more than 126 bits in hardware");
+  lay_out(out, out_port, ranges);
+  design.netlist.inputs.push_back(std::move(in_port));
+  design.netlist.outputs.push_back(std::move(out_port));
+  design.inputs.push_back(std::move(in));
+  design.outputs.push_back(std::move(out));
+  netlist::remove_dead(design.netlist);
+
+  design.graph.name = name;
+  exact::Value input;
+  input.name = std::string(1, 'x');
+  input.shape = {problem.n_in};
+  input.ranges = problem.inputs;
+  exact::Value output;
+  output.name = std::string(1, 'y');
+  output.shape = {problem.n_out};
+  output.ranges = std::move(ranges);
+  exact::MatVec product;
+  product.x = exact::ValueId{0};
+  product.n_in = problem.n_in;
+  product.n_out = problem.n_out;
+  product.weights = problem.matrix;
+  product.bias = problem.bias;
+  output.primitive = std::move(product);
+  design.graph.inputs.push_back({.name = input.name, .value = exact::ValueId{0}, .conversion = {}, .rule = {}});
+  design.graph.outputs.push_back({.name = output.name, .value = exact::ValueId{1}, .steps = {}});
+  design.graph.values = {std::move(input), std::move(output)};
+
+  std::vector<double> delays;
+  for (const netlist::Cell& cell : design.netlist.cells)
+    delays.push_back(delay_ps(design.netlist, cell, design.family));
+  constexpr double kOneStage = 1e15;
+  design.pipeline = netlist::make_pipeline(
+      design.netlist, delays, {.stage_ps = kOneStage, .register_inputs = false, .register_outputs = false}, ctx);
+  if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
+  design.latency_cycles = design.pipeline.output_stage;
+  design.period_ns = design.options.clock_ns = design.pipeline.worst_ps / 1000.0;
+  return design;
+}
+
+}  // namespace weft::hw
