@@ -96,8 +96,9 @@ std::optional<Weights> interpolation_weights(const Resampling& how, std::int64_t
   const double reach = how.mode == "cubic" ? 2.0 : 1.0;
   const double shrink = how.antialias ? std::min(how.scale, 1.0) : 1.0;
   for (std::int64_t o = 0; o < n_out; ++o) {
-    const auto at = position(how, o, n_in, n_out);
+    auto at = position(how, o, n_in, n_out);
     if (!at) return std::nullopt;
+    if (how.position_steps > 0.0) at = std::nearbyint(*at * how.position_steps) / how.position_steps;
     out.outside.push_back(is_outside(how, *at, n_in));
     if (out.outside.back()) continue;
     const auto first = static_cast<std::int64_t>(std::floor(*at - reach / shrink));

@@ -21,6 +21,7 @@ struct Resampling {
   std::string rounding = "round_prefer_floor";  ///< of nearest: also "round_prefer_ceil", "floor", "ceil"
   double scale = 1.0;                           ///< output elements per input element
   double cubic_a = -0.75;
+  double position_steps = 0.0;  ///< of cubic: positions are rounded to multiples of 1 / position_steps; 0 for none
   bool exclude_outside = false;
   bool antialias = false;
   double roi_begin = 0.0;  ///< of tf_crop_and_resize, as fractions of the axis

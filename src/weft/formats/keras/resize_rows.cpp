@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// UpSampling and Resizing: whole repetitions, nearest neighbours, or weights of linear interpolation, as
+// UpSampling and Resizing: whole repetitions, nearest neighbours, or weights of linear and cubic interpolation, as
 // tf.image.resize computes them with centres of pixels at halves.
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@ using Ints = std::vector<std::int64_t>;
 
 /// One axis of `x` resized to `extent`; nullopt after a failure.
 std::optional<nn::TensorId> resized(LayerImport& in, nn::TensorId x, std::size_t axis, std::int64_t extent,
-                                    bool linear) {
+                                    const std::string& mode) {
   const Shape shape = in.shape_of(x);
   const std::int64_t n_in = shape[axis];
   constexpr std::int64_t kMostWeights = std::int64_t{1} << 24;
@@ -25,14 +25,18 @@ std::optional<nn::TensorId> resized(LayerImport& in, nn::TensorId x, std::size_t
   const std::string suffix = fmt::format("_axis{}", axis);
   layers::Resampling how;
   how.scale = static_cast<double>(extent) / static_cast<double>(n_in);
-  if (!linear) {
+  if (mode == "nearest") {
     how.coordinates = "tf_half_pixel_for_nn";
     how.rounding = "floor";
     return in.emit(
         suffix, "Take", {x},
         {{"axis", static_cast<std::int64_t>(axis)}, {"indices", *layers::nearest_elements(how, n_in, extent)}});
   }
-  how.mode = "linear";
+  how.mode = mode;
+  // TensorFlow's kernel: Keys' weights from a table of 1024 positions, weights outside of the image left out.
+  how.cubic_a = -0.5;
+  how.position_steps = mode == "cubic" ? 1024.0 : 0.0;
+  how.exclude_outside = mode == "cubic";
   std::string labels;
   for (std::size_t d = 0; d < shape.size(); ++d) labels += static_cast<char>('a' + d);
   std::string result = labels;
@@ -47,35 +51,36 @@ std::optional<nn::TensorId> resized(LayerImport& in, nn::TensorId x, std::size_t
 }
 
 /// The spatial axes resized to `extents`, one after the other.
-void finish_resized(LayerImport& in, const Ints& extents, bool linear) {
+void finish_resized(LayerImport& in, const Ints& extents, const std::string& mode) {
   std::optional<nn::TensorId> x = in.tensors[0];
   for (std::size_t d = 0; d < extents.size() && x; ++d)
-    if (in.shape_of(*x)[d] != extents[d]) x = resized(in, *x, d, extents[d], linear);
+    if (in.shape_of(*x)[d] != extents[d]) x = resized(in, *x, d, extents[d], mode);
   in.finish(x);
 }
 
-/// "nearest" or "bilinear"; nullopt after a failure.
-std::optional<bool> is_linear(LayerImport& in, std::string_view fallback) {
+/// "nearest", "linear" or "cubic"; nullopt after a failure.
+std::optional<std::string> mode_of(LayerImport& in, std::string_view fallback) {
   const auto interpolation = in.config.text("interpolation", fallback);
-  if (interpolation == "nearest") return false;
-  if (interpolation == "bilinear") return true;
+  if (interpolation == "nearest") return "nearest";
+  if (interpolation == "bilinear") return "linear";
+  if (interpolation == "bicubic") return "cubic";
   in.config.fail(Kind::AttributeUnsupported,
-                 fmt::format("`interpolation` is `{}`; nearest and bilinear are supported", interpolation));
+                 fmt::format("`interpolation` is `{}`; nearest, bilinear and bicubic are supported", interpolation));
   return std::nullopt;
 }
 
 void import_upsampling(LayerImport& in) {
   check_channels_last(in);
-  const auto linear = is_linear(in, "nearest");
+  const auto mode = mode_of(in, "nearest");
   Ints repeats = per_axis(in, "size", 2);
-  if (!linear || channels_of(in) < 0 || !in.ready()) return in.config.fail_reported();
+  if (!mode || channels_of(in) < 0 || !in.ready()) return in.config.fail_reported();
   const Shape shape = *in.input();
   for (std::size_t d = 0; d < repeats.size(); ++d)
     if (repeats[d] > (std::int64_t{1} << 24) / shape[d])
       return in.config.fail(Kind::LimitExceeded, fmt::format("axis {} is repeated {} times", d, repeats[d]));
-  if (*linear) {
+  if (*mode != "nearest") {
     for (std::size_t d = 0; d < repeats.size(); ++d) repeats[d] *= shape[d];
-    return finish_resized(in, repeats, true);
+    return finish_resized(in, repeats, *mode);
   }
   repeats.push_back(1);
   in.finish(in.emit("_of", "Upsample", {in.tensors[0]}, {{"repeats", repeats}}));
@@ -83,10 +88,10 @@ void import_upsampling(LayerImport& in) {
 
 void import_resizing(LayerImport& in) {
   check_channels_last(in);
-  const auto linear = is_linear(in, "bilinear");
+  const auto mode = mode_of(in, "bilinear");
   const Ints extents = {positive(in, "height"), positive(in, "width")};
-  if (!linear || channels_of(in) < 0 || !in.ready()) return in.config.fail_reported();
-  finish_resized(in, extents, *linear);
+  if (!mode || channels_of(in) < 0 || !in.ready()) return in.config.fail_reported();
+  finish_resized(in, extents, *mode);
 }
 
 }  // namespace
