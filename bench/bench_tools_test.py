@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of what the benchmarks measure with: the reader of exact graphs, the longest path, counts, packed vectors."""
+
+import pathlib
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "scripts")]
+import exact_graph
+import mapping
+import netlist_sim
+
+
+class ExactGraph(unittest.TestCase):
+    def setUp(self):
+        self.graph = exact_graph.Graph((ROOT / "tests/fuzz/corpus/exact_text/all.txt").read_text())
+
+    def test_values(self):
+        self.assertEqual(list(self.graph.values), list("xcwfsamrkjpbt"))
+        w = self.graph.values["w"]
+        self.assertEqual((w.op, w.operands, w.shape), ("matvec", ["x"], [2, 2]))
+        self.assertEqual((w.number("n_in"), w.ints("weights"), w.ints("bias")), (3, [1, -2, 3, 0, 5, 7], [4, -9]))
+        self.assertEqual(w.ranges, [(-2000, 2000, 0)] * 4)
+        self.assertEqual(self.graph.values["c"].ranges[:2], [(1, 1, 0), (-2, -2, 1)])
+        self.assertEqual(self.graph.values["t"].operands, ["p"])
+        self.assertEqual(self.graph.inputs, [("x", "x")])
+        self.assertEqual(self.graph.outputs, [("y", "t")])
+
+    def test_functions(self):
+        self.assertEqual(self.graph.values["f"].functions(),
+                         [{"kind": "shift", "shift": 4, "rounding": "RND_CONV", "overflow": "SAT", "lo": 0, "hi": 15}])
+        pieces, wrapped = self.graph.values["s"].functions()
+        self.assertEqual(pieces, {"kind": "pieces", "breakpoints": [-3, 4], "values": [-1, 0, 1]})
+        self.assertEqual((wrapped["overflow"], wrapped["width_bits"], wrapped["signed"]), ("WRAP", 4, True))
+
+
+def cell(kind, inputs, outputs, **parameters):
+    pins = {**inputs, **outputs}
+    return {"type": kind, "parameters": parameters, "connections": pins,
+            "port_directions": {p: "output" if p in outputs else "input" for p in pins}}
+
+
+class LongestPath(unittest.TestCase):
+    def path(self, *cells):
+        ports = {"a": {"direction": "input", "bits": [1, 2, 3, 4, 5, 6]}, "y": {"direction": "output", "bits": [99]}}
+        return mapping.longest_path_ps({"ports": ports, "cells": {str(i): c for i, c in enumerate(cells)}})
+
+    def test_luts_in_a_row(self):
+        self.assertEqual(self.path(cell("LUT2", {"I0": [1], "I1": [10]}, {"O": [99]}), cell("LUT1", {"I0": [2]}, {"O": [10]})), 2 * 450 + 110)
+
+    def test_register_cuts(self):
+        self.assertEqual(self.path(cell("LUT1", {"I0": [11]}, {"O": [99]}), cell("FDRE", {"D": [10], "C": [3]}, {"Q": [11]}),
+                                   cell("LUT1", {"I0": [2]}, {"O": [10]})), 450 + 110)
+
+    def test_carry_chain(self):
+        chain = cell("CARRY4", {"CI": ["0"], "CYINIT": ["0"], "S": [10, 2, 3, 4], "DI": [1, 2, 3, 4]},
+                     {"O": [20, 21, 22, 99], "CO": [30, 31, 32, 33]})
+        self.assertEqual(self.path(chain, cell("LUT2", {"I0": [1], "I1": [2]}, {"O": [10]})), 450 + 150 + 4 * 11 + 110)
+
+    def test_second_output_does_not_wait_for_inputs_it_ignores(self):
+        # O5 = I0 only, O6 = I3 only.
+        o6, o5 = 0xFF00FF00, 0xAAAAAAAA
+        table = format(o6 << 32 | o5, "064b")
+        two = lambda late, out: cell("LUT6_2", {"I0": [1], "I1": [2], "I2": [3], "I3": [late], "I4": ["0"], "I5": ["1"]}, out, INIT=table)
+        slow = cell("LUT1", {"I0": [2]}, {"O": [10]})
+        self.assertEqual(self.path(slow, two(10, {"O6": [50], "O5": [99]})), 450 + 110)
+        self.assertEqual(self.path(slow, two(10, {"O6": [99], "O5": [50]})), 2 * 450 + 110)
+
+    def test_loop(self):
+        with self.assertRaises(mapping.MappingError):
+            self.path(cell("LUT1", {"I0": [10]}, {"O": [10]}))
+
+
+class Small(unittest.TestCase):
+    def test_counts(self):
+        cells = {"LUT1": 1, "LUT6": 2, "LUT6_2": 4, "INV": 8, "FDRE": 16, "FDSE_1": 32, "SRL16E": 64, "CARRY4": 128, "MUXF7": 256, "RAM32M": 512}
+        counts = mapping.classify(cells)
+        self.assertEqual([counts[k] for k in ("lut", "inv", "ff", "srl", "carry", "muxf", "lutram", "dsp")], [7, 8, 48, 64, 128, 256, 512, 0])
+
+    def test_packed(self):
+        self.assertEqual(netlist_sim.packed([[1, -1], [3, 0]], [4, 3]), "71\n3\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
