@@ -7,9 +7,11 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "scripts")]
+import bench_networks
 import exact_graph
 import mapping
 import netlist_sim
+import network_peers
 
 
 class ExactGraph(unittest.TestCase):
@@ -33,6 +35,49 @@ class ExactGraph(unittest.TestCase):
         pieces, wrapped = self.graph.values["s"].functions()
         self.assertEqual(pieces, {"kind": "pieces", "breakpoints": [-3, 4], "values": [-1, 0, 1]})
         self.assertEqual((wrapped["overflow"], wrapped["width_bits"], wrapped["signed"]), ("WRAP", 4, True))
+
+
+class Compared(unittest.TestCase):
+    def row(self, who, lut, cycles, **more):
+        tool = None if who == "Weft" else who
+        return {"who": who, "kind": "peer" if tool else "weft", "tool": tool, "same": True, "lut": lut, "ff": 1, "cycles": cycles,
+                "path_ps": 1000, **more}
+
+    def picked(self, *rows):
+        return [(tool, peer["lut"], mine and mine["lut"]) for (tool, peer, mine), _ in bench_networks.compared(list(rows))]
+
+    def test_never_more_cycles(self):
+        rows = [self.row("Weft", 50, 6), self.row("Weft", 90, 5), self.row("Weft", 95, 4), self.row("alkaid", 80, 5)]
+        self.assertEqual(self.picked(*rows), [("alkaid", 80, 90)])
+        self.assertEqual(self.picked(rows[0], rows[3]), [("alkaid", 80, None)])
+
+    def test_smaller_emission_of_each_peer(self):
+        rows = [self.row("Weft", 50, 3), self.row("alkaid", 80, 5), self.row("alkaid", 60, 5), self.row("da4ml", 70, 4)]
+        self.assertEqual(self.picked(*rows), [("alkaid", 60, 50), ("da4ml", 70, 50)])
+
+    def test_other_functions_and_failures_do_not_count(self):
+        rows = [self.row("Weft", None, 3), self.row("Weft", 50, 3), self.row("alkaid", 40, 3, same=False), self.row("alkaid", None, 3),
+                self.row("alkaid", 60, 3)]
+        self.assertEqual(self.picked(*rows), [("alkaid", 60, 50)])
+
+
+class FunctionsOfConstants(unittest.TestCase):
+    def shift(self, mode, x, rounding="TRN", **more):
+        return network_peers.applied({"kind": "shift", "shift": 2, "rounding": rounding, "overflow": mode, "lo": -8, "hi": 7, **more}, x)
+
+    def test_rounding(self):
+        self.assertEqual([self.shift("SAT", x, "RND_CONV") for x in (-10, -6, -2, 2, 6, 7)], [-2, -2, 0, 0, 2, 2])
+        self.assertEqual([self.shift("SAT", x, "RND") for x in (-6, -2, 2, 6)], [-1, 0, 1, 2])
+
+    def test_overflow(self):
+        self.assertEqual([self.shift("SAT", x) for x in (-40, 27, 40)], [-8, 6, 7])
+        self.assertEqual([self.shift("SAT_ZERO", x) for x in (-40, 27, 40)], [0, 6, 0])
+        self.assertEqual([self.shift("WRAP", x, width_bits=4, signed=True) for x in (-40, 27, 40)], [6, 6, -6])
+        self.assertEqual([self.shift("WRAP", x, width_bits=4, signed=False, lo=0, hi=15) for x in (-4, 64)], [15, 0])
+
+    def test_pieces(self):
+        pieces = {"kind": "pieces", "breakpoints": [-3, 4], "values": [-1, 0, 1]}
+        self.assertEqual([network_peers.applied(pieces, x) for x in (-4, -3, 3, 4)], [-1, 0, 0, 1])
 
 
 def cell(kind, inputs, outputs, **parameters):

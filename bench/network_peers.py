@@ -93,6 +93,22 @@ def rounded(function, x):
     raise Unsupported(f"rounding {mode}")
 
 
+def applied(function, x):
+    """The whole function on a whole number."""
+    if function["kind"] != "shift":
+        return function["values"][int(np.searchsorted(function["breakpoints"], x, side="right"))]
+    y, lo, hi, mode = rounded(function, x), function["lo"], function["hi"], function["overflow"]
+    if mode == "WRAP":
+        signed, width = function.get("signed", lo < 0), function["width_bits"]
+        offset = 1 << (width - 1) if signed else 0
+        return ((y + offset) & ((1 << width) - 1)) - offset
+    if mode == "SAT_ZERO":
+        return y if lo <= y <= hi else 0
+    if mode in ("SAT", "SAT_SYM"):
+        return min(max(y, lo), hi)
+    raise Unsupported(f"overflow {mode}")
+
+
 def bits_for(value):
     """Integer bits without sign that hold the value."""
     return int(value).bit_length() if value >= 0 else (-int(value) - 1).bit_length()
@@ -178,10 +194,10 @@ class Tracer:
         return self.tool.wrap([self.quantized(of(i), v, ranges[i]) for i, v in enumerate(flat)], value.shape)
 
     def quantized(self, function, x, reach):
+        if reach[0] == reach[1]:
+            return float(applied(function, reach[0]))
         if function["kind"] != "shift":
             return self.pieces(function, x, reach)
-        if reach[0] == reach[1]:
-            raise Unsupported("a function of a constant")
         first, last = rounded(function, reach[0]), rounded(function, reach[1])
         lo, hi, mode = function["lo"], function["hi"], function["rounding"]
         x = x * 2.0 ** -function["shift"]
