@@ -137,7 +137,7 @@ def mapped(sources, top, family="xcup", timeout=None, extra=(), cache=None, only
             (scratch / pathlib.Path(path).name).write_bytes(pathlib.Path(path).read_bytes())
         (scratch / "run.ys").write_text("\n".join(
             [*reads, script, "tee -q -o stat.json stat -json", "write_verilog -noattr netlist.v", "write_json netlist.json"]) + "\n")
-        command = ["nice", "-n", "10", "yosys", "-q", "-s", "run.ys"]
+        command = ["yosys", "-q", "-s", "run.ys"]
         before = os.times()
         try:
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=timeout)
