@@ -252,8 +252,8 @@ class Bench:
         for tool, found in ratios.items():
             known = [r for r in found if r]
             if known:
-                print(f"\n{tool}: geometric mean of the LUT ratio {math.exp(sum(map(math.log, known)) / len(known)):.3f}, worst {max(known):.3f}, "
-                      f"over {len(known)} of {len(found)} cases")
+                mean = math.exp(sum(map(math.log, known)) / len(known))
+                print(f"\n{tool}: geometric mean of the LUT ratio {mean:.3f}, worst {max(known):.3f}, over {len(known)} of {len(found)} cases")
 
 
 def stored(codes, types):

@@ -3,8 +3,8 @@
 
     result = mapped(sources, top, cache)     # {"lut", "ff", ..., "cells", "seconds", "netlist"}
 
-`path_ps` is the longest path between registers by a simple model of delays. The counts are those of `weft synth`: LUT1 to LUT6 and LUT6_2 one each, inverters, carry cells, wide multiplexers, shift
-registers and LUT RAM apart.
+`path_ps` is the longest path between registers by a simple model of delays. The counts are those of `weft synth`: LUT1 to LUT6
+and LUT6_2 one each, inverters, carry cells, wide multiplexers, shift registers and LUT RAM apart.
 """
 
 import functools
@@ -151,7 +151,8 @@ def mapped(sources, top, family="xcup", timeout=None, extra=(), cache=None, only
         # CPU seconds: other work on the machine does not count.
         seconds = after.children_user - before.children_user
         module = json.loads((scratch / "netlist.json").read_text())["modules"][top]
-        result = {**classify(cells), "path_ps": longest_path_ps(module), "cells": cells, "seconds": round(seconds, 2), "top": top, "family": family}
+        result = {**classify(cells), "path_ps": longest_path_ps(module), "cells": cells, "seconds": round(seconds, 2), "top": top,
+                  "family": family}
         text = (scratch / "netlist.v").read_text()
     for path, content in ((netlist, text), (entry, json.dumps(result, indent=1))):
         partial = path.with_suffix(path.suffix + f".{os.getpid()}")
