@@ -75,6 +75,19 @@ class FunctionsOfConstants(unittest.TestCase):
         self.assertEqual([self.shift("WRAP", x, width_bits=4, signed=True) for x in (-40, 27, 40)], [6, 6, -6])
         self.assertEqual([self.shift("WRAP", x, width_bits=4, signed=False, lo=0, hi=15) for x in (-4, 64)], [15, 0])
 
+    def test_nothing_to_round(self):
+        class Recorder:
+            def __mul__(self, _):
+                return self
+
+            def quantize(self, *arguments):
+                return arguments
+
+        tracer = network_peers.Tracer(None, None, "even")
+        function = {"kind": "shift", "shift": 2, "rounding": "RND_CONV", "overflow": "SAT", "lo": 0, "hi": 7}
+        self.assertEqual(tracer.quantized(function, Recorder(), (-8, 60, 2)), (0, 3, 0, "SAT", "TRN"))
+        self.assertEqual(tracer.quantized(function | {"rounding": "RND"}, Recorder(), (-8, 60, 1)), (0, 3, 0, "SAT", "RND"))
+
     def test_pieces(self):
         pieces = {"kind": "pieces", "breakpoints": [-3, 4], "values": [-1, 0, 1]}
         self.assertEqual([network_peers.applied(pieces, x) for x in (-4, -3, 3, 4)], [-1, 0, 0, 1])

@@ -202,7 +202,9 @@ class Tracer:
         lo, hi, mode = function["lo"], function["hi"], function["rounding"]
         x = x * 2.0 ** -function["shift"]
         step = 2.0 ** (reach[2] - function["shift"])
-        if step < 1 and mode == "RND_CONV":
+        if step >= 1:
+            mode = "TRN"  # nothing to round; da4ml knows no ties to even
+        elif mode == "RND_CONV":
             if self.ties == "even":
                 lowest = x.quantize(0, 1, 0, "WRAP", "TRN")
                 offset = 0.5 - step
