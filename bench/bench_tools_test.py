@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of what the benchmarks measure with: the reader of exact graphs, the longest path, counts, packed vectors."""
 
+import contextlib
+import io
 import pathlib
 import sys
 import unittest
@@ -59,6 +61,29 @@ class Compared(unittest.TestCase):
         rows = [self.row("Weft", None, 3), self.row("Weft", 50, 3), self.row("alkaid", 40, 3, same=False), self.row("alkaid", None, 3),
                 self.row("alkaid", 60, 3)]
         self.assertEqual(self.picked(*rows), [("alkaid", 60, 50)])
+
+
+class MissingEmission(unittest.TestCase):
+    def converted(self, message):
+        class Bench(bench_networks.Bench):
+            def __init__(self):
+                self.problems = []
+
+            def project(self, folder, model, *convert):
+                if "xilinx" in convert:
+                    raise bench_networks.WeftError(message)
+                return folder
+
+        bench = Bench()
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            projects = bench.convert("case", "model", [])
+        return projects, len(bench.problems), said.getvalue().split(maxsplit=2)[2].strip()
+
+    def test_not_written_yet_is_no_problem(self):
+        self.assertEqual(self.converted("--primitives xilinx is not written yet; ..."), ({"portable": "case_portable"}, 0, "not written yet"))
+
+    def test_other_refusals_are(self):
+        self.assertEqual(self.converted("out of memory"), ({"portable": "case_portable"}, 1, "refused"))
 
 
 class FunctionsOfConstants(unittest.TestCase):

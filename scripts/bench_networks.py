@@ -114,9 +114,12 @@ class Bench:
             try:
                 projects[emission] = self.project(f"{name}_{emission}", model, "--primitives", emission, *convert)
             except WeftError as error:
-                if emission == "portable" or "not written yet" not in str(error):
+                if emission == "portable":
                     raise
-                print(f"  {'Weft ' + emission:34} not written yet", flush=True)
+                missing = "not written yet" in str(error)
+                print(f"  {'Weft ' + emission:34} {'not written yet' if missing else 'refused'}", flush=True)
+                if not missing:
+                    self.problems.append(f"{name}: --primitives {emission}: {error}")
         return projects
 
     def project(self, folder, model, *convert):
