@@ -68,8 +68,8 @@ double choose_stage(const Netlist& netlist, const std::vector<double>& delays, c
   return high;
 }
 
-/// Additions that stay when constant multiplications share nothing, over all positions of a layer.
-double plain_additions(const exact::Value& value) {
+/// Signed digits of the weights of a layer, over all its positions.
+double digits_of(const exact::Value& value) {
   const auto* p = std::get_if<exact::MatVec>(&value.primitive);
   if (p == nullptr || p->n_out == 0) return 0.0;
   double digits = 0.0;
@@ -79,13 +79,14 @@ double plain_additions(const exact::Value& value) {
 
 /// Refuses what no part could hold before hours go into it.
 Result<void> check_size(const exact::Graph& graph, const Part& part, Context& ctx) {
-  constexpr double kLutPerAddition = 2.0;  // a third of what the densest networks come to
-  constexpr double kLargest = 10e6;        // several times the largest part
+  // Networks come to 0.8 (one bit by one bit, 59,008 digits) to 10 LUTs per signed digit.
+  constexpr double kLutPerDigit = 0.5;
+  constexpr double kLargest = 4e6;  // more than twice the largest part
   double total = 0.0;
   double most = 0.0;
   const exact::Value* largest = nullptr;
   for (const exact::Value& value : graph.values) {
-    const double lut = kLutPerAddition * plain_additions(value);
+    const double lut = kLutPerDigit * digits_of(value);
     total += lut;
     if (lut > most) {
       most = lut;
