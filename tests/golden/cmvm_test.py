@@ -92,7 +92,7 @@ def main():
                 said = json.loads(done.stdout)
                 assert said["nodes"] == graph["nodes"] and said["checked"] is True
                 assert {"adders", "lut", "depth", "delay", "seconds"} <= said.keys()
-        for words in ([], ["--cost", "cost.json"], ["--mode", "area"]):
+        for words in ([], ["--cost", "cost.json"], ["--mode", "area"], ["--part", "ecp5"], ["--part", "xcvu9p", "--ternary-lut", "1"]):
             done = run(weft, folder, "m.json", "--bias", "bias.json", "--ranges", "ranges.json", "-o", "g.v", *words)
             assert done.returncode == 0, done.stderr
             check_verilog(folder, (folder / "g.v").read_text(), matrix, bias, ranges, draw)

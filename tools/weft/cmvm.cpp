@@ -30,11 +30,18 @@ struct Options {
   std::string output;
 };
 
-/// What the delays of a run count.
+/// What adders cost, and what the delays of a run count.
 struct Model {
   shiftadd::CostModel cost;
   std::string unit;
+  hw::Family family;  ///< of the Verilog
 };
+
+Result<hw::Family> read_family(const std::string& part_or_family, Context& ctx) {
+  if (const auto family = hw::find_family(part_or_family)) return *family;
+  WEFT_TRY(const hw::Part part, hw::require_part(part_or_family, ctx));
+  return hw::find_family(part.family).value();
+}
 
 Result<std::vector<fixed::Range>> read_ranges(const Options& options, std::int64_t n_in, Context& ctx) {
   std::vector<fixed::Range> ranges;
@@ -69,35 +76,30 @@ Result<std::vector<fixed::Range>> read_ranges(const Options& options, std::int64
 }
 
 Result<Model> read_model(const Options& options, Context& ctx) {
+  WEFT_TRY(const hw::Family family, read_family(options.part.empty() ? hw::PlanOptions{}.part : options.part, ctx));
   if (!options.cost.empty()) {
     WEFT_TRY(auto cost, shiftadd::read_cost_model(options.cost, ctx));
-    return Model{std::move(cost), "units"};
+    return Model{std::move(cost), "units", family};
   }
-  if (options.part.empty()) return Model{shiftadd::unit_cost(), "levels"};
-  std::optional<hw::Family> family = hw::find_family(options.part);
-  if (!family) {
-    WEFT_TRY(const hw::Part part, hw::require_part(options.part, ctx));
-    family = hw::find_family(part.family);
-  }
-  const double lut = options.ternary_lut < 0 ? family->ternary_lut_per_bit : options.ternary_lut;
-  if (options.ternary_lut > 0 && family->ternary_delay <= 0) {
+  if (options.part.empty()) return Model{shiftadd::unit_cost(), "levels", family};
+  const double lut = options.ternary_lut < 0 ? family.ternary_lut_per_bit : options.ternary_lut;
+  if (options.ternary_lut > 0 && family.ternary_delay <= 0) {
     return ctx.fail(Kind::UsageInvalid, {.file = "--ternary-lut"},
-                    fmt::format("{} has no three-input adders", family->title));
+                    fmt::format("{} has no three-input adders", family.title));
   }
   // Delays in levels of two-input adders, whatever their width.
-  auto cost = lut > 0 ? hw::ternary_adder_cost(*family, lut) : hw::adder_cost(*family);
+  auto cost = lut > 0 ? hw::ternary_adder_cost(family, lut) : hw::adder_cost(family);
   cost.adder_delay_ps = [](const shiftadd::AdderShape&) { return 1.0; };
   if (cost.has_ternary())
-    cost.ternary_delay_ps = [levels = family->ternary_delay](const shiftadd::AdderShape&) { return levels; };
-  return Model{std::move(cost), "levels"};
+    cost.ternary_delay_ps = [levels = family.ternary_delay](const shiftadd::AdderShape&) { return levels; };
+  return Model{std::move(cost), "levels", family};
 }
 
 /// The graph as one file of Verilog: the top module first.
 Result<std::string> verilog(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
-                            const Options& options, Context& ctx) {
-  const std::string name = std::filesystem::path(options.output).stem().string();
-  const std::string part = options.part.empty() ? hw::PlanOptions{}.part : options.part;
-  WEFT_TRY(const auto design, hw::matrix_design(problem, solution, name, part, ctx));
+                            const hw::Family& family, const std::filesystem::path& output, Context& ctx) {
+  const std::string name = output.stem().string();
+  WEFT_TRY(const auto design, hw::matrix_design(problem, solution, name, family, ctx));
   WEFT_TRY(const auto files, backends::verilog::emit(design, {.testbench = false}, ctx));
   const std::string top = fmt::format("rtl/{}.v", design.top);
   std::string text = files.at(top);
@@ -143,7 +145,7 @@ Result<Json> run(const Options& options, Context& ctx) {
   if (!options.output.empty()) {
     std::string text;
     if (extension == ".v") {
-      WEFT_TRY(text, verilog(problem, solution, options, ctx));
+      WEFT_TRY(text, verilog(problem, solution, model.family, options.output, ctx));
     } else {
       Json file = graph;
       file.erase("seconds");  // the same call writes the same file
@@ -170,7 +172,8 @@ void add_cmvm(CLI::App& root, App& app) {
                    "least and greatest code of each input, perhaps a step, one row each (.npy, .csv, .json)")
       ->excludes(range);
   auto* cost = command->add_option("--cost", options->cost, "what adders cost and take (.json)");
-  auto* part = command->add_option("--part", options->part, "part whose adders are taken (default: one LUT per bit)");
+  auto* part =
+      command->add_option("--part", options->part, "part or family whose adders are taken (default: one LUT per bit)");
   part->excludes(cost);
   command
       ->add_option("--ternary-lut", options->ternary_lut,

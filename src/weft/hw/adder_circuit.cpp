@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "weft/hw/cost.h"
+#include "weft/hw/port_plan.h"
 #include "weft/netlist/verilog_tree.h"
 
 namespace weft::hw {
@@ -35,22 +36,6 @@ Signal add_three(Builder& builder, const Signal& a, const Signal& b, const Signa
   sum.shift = shift;
   sum.negate = negate;
   return sum;
-}
-
-/// Least and greatest element of a port, as its fields are laid out.
-void lay_out(PortPlan& plan, netlist::Port& port, const std::vector<fixed::Range>& ranges) {
-  Int lo = 0;
-  Int hi = 0;
-  for (const fixed::Range& range : ranges) {
-    lo = std::min(lo, range.lo);
-    hi = std::max(hi, range.hi);
-  }
-  plan.elements = static_cast<std::int64_t>(ranges.size());
-  plan.is_signed = lo < 0;
-  plan.element_width_bits = fixed::width_bits(lo, hi, plan.is_signed);
-  port.name = plan.name;
-  port.element_width_bits = plan.element_width_bits;
-  port.is_signed = plan.is_signed;
 }
 
 }  // namespace
@@ -103,11 +88,11 @@ std::vector<Signal> build_adder_graph(Builder& builder, const shiftadd::Problem&
 }
 
 Result<Design> matrix_design(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
-                             const std::string& name, const std::string& part, Context& ctx) {
+                             const std::string& name, const Family& family, Context& ctx) {
   Design design;
-  WEFT_TRY(design.part, require_part(part, ctx));
-  design.family = find_family(design.part.family).value();
-  design.options.part = part;
+  design.family = family;
+  design.part.name = family.title;
+  design.part.family = family.name;
   design.options.register_outputs = false;
   design.options.valid = false;
   design.top = netlist::legal_identifier(name);
@@ -115,9 +100,8 @@ Result<Design> matrix_design(const shiftadd::Problem& problem, const shiftadd::S
   Builder builder(design.netlist);
 
   builder.begin_module("x", "input `x`");
-  PortPlan in{.name = "in_x", .value = exact::ValueId{0}};
-  netlist::Port in_port;
-  lay_out(in, in_port, problem.inputs);
+  PortPlan in = plan_port("in_x", exact::ValueId{0}, problem.inputs);
+  netlist::Port in_port = port_of(in);
   std::vector<Signal> x;
   for (std::size_t i = 0; i < problem.inputs.size(); ++i) {
     const fixed::Range& range = problem.inputs[i];
@@ -131,17 +115,18 @@ Result<Design> matrix_design(const shiftadd::Problem& problem, const shiftadd::S
   builder.begin_module("sums", "y = x M");
   const std::vector<Signal> sums = build_adder_graph(builder, problem, solution, x, "t");
   builder.begin_module("y", "output `y`");
-  PortPlan out{.name = "out_y", .value = exact::ValueId{1}};
-  netlist::Port out_port;
+  std::vector<NetId> results;
   std::vector<fixed::Range> ranges;
   for (std::size_t o = 0; o < sums.size(); ++o) {
     const NetId net = materialize(builder, sums[o]);
     builder.rename(net, fmt::format("y{}", o));
-    out_port.elements.push_back(net);
+    results.push_back(net);
     ranges.push_back(builder.range(net));
   }
   if (builder.failed()) return ctx.fail(Kind::TypeTooWide, {}, "a sum needs more than 126 bits in hardware");
-  lay_out(out, out_port, ranges);
+  PortPlan out = plan_port("out_y", exact::ValueId{1}, ranges);
+  netlist::Port out_port = port_of(out);
+  out_port.elements = std::move(results);
   design.netlist.inputs.push_back(std::move(in_port));
   design.netlist.outputs.push_back(std::move(out_port));
   design.inputs.push_back(std::move(in));

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "weft/hw/port_plan.h"
+
 namespace weft::hw {
 
 using exact::Value;
@@ -67,19 +69,8 @@ Result<void> Lowering::finish_outputs() {
   for (const auto& output : graph_.outputs) {
     const Value& value = graph_.at(output.value);
     builder_.begin_module(module_names_.unique("out_" + output.name), fmt::format("output `{}`", output.name));
-    PortPlan plan;
-    plan.name = port_names_.unique("out_" + output.name);
-    plan.value = output.value;
-    plan.elements = static_cast<std::int64_t>(value.ranges.size());
-    netlist::Port port;
-    Int lo = 0;
-    Int hi = 0;
-    for (const fixed::Range& range : value.ranges) {
-      lo = std::min(lo, range.lo);
-      hi = std::max(hi, range.hi);
-    }
-    plan.is_signed = lo < 0;
-    plan.element_width_bits = fixed::width_bits(lo, hi, plan.is_signed);
+    PortPlan plan = plan_port(port_names_.unique("out_" + output.name), output.value, value.ranges);
+    netlist::Port port = port_of(plan);
     for (std::size_t e = 0; e < value.ranges.size(); ++e) {
       const NetId net = materialize(builder_, signals(output.value)[e], 0, &value.ranges[e]);
       builder_.rename(net, fmt::format("y{}", e));
@@ -89,9 +80,6 @@ Result<void> Lowering::finish_outputs() {
       return ctx_.fail(Kind::TypeTooWide, value.origin,
                        fmt::format("output `{}` needs more than 126 bits in hardware", output.name));
     }
-    port.name = plan.name;
-    port.element_width_bits = plan.element_width_bits;
-    port.is_signed = plan.is_signed;
     result_.netlist.outputs.push_back(std::move(port));
     result_.outputs.push_back(std::move(plan));
   }
@@ -106,19 +94,8 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Input& /*p*/) {
     name = input.name;
     bipolar = input.conversion.form == exact::InputConversion::Form::Bipolar;
   }
-  PortPlan plan;
-  plan.name = port_names_.unique("in_" + name);
-  plan.value = current_;
-  plan.elements = static_cast<std::int64_t>(value.ranges.size());
-  Int lo = 0;
-  Int hi = 0;
-  for (const fixed::Range& range : value.ranges) {
-    lo = std::min(lo, range.lo);
-    hi = std::max(hi, range.hi);
-  }
-  plan.is_signed = lo < 0;
-  plan.element_width_bits = fixed::width_bits(lo, hi, plan.is_signed);
-  netlist::Port port{plan.name, {}, plan.element_width_bits, plan.is_signed};
+  PortPlan plan = plan_port(port_names_.unique("in_" + name), current_, value.ranges);
+  netlist::Port port = port_of(plan);
   Signals out;
   for (std::size_t e = 0; e < value.ranges.size(); ++e) {
     const fixed::Range& range = value.ranges[e];
