@@ -19,12 +19,16 @@ path between registers by the model of delays in mapping.py: nothing here was pl
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
 import pathlib
 import subprocess
 import sys
+import zipfile
+
+import numpy as np
 
 import mapping
 import netlist_sim
@@ -33,6 +37,8 @@ from measure import Weft, WeftError
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CELLS = ROOT / "bench/cells"
 sys.path.insert(0, str(ROOT / "bench"))
+import dense_models
+
 # The defaults of the tools' command lines at their default period of 5 ns: bound of the solver, delay per stage.
 SETTINGS = {"alkaid": (5, 5.0), "da4ml": (2, 5.0)}
 
@@ -62,7 +68,6 @@ CASES = [
 def model_of(name, where, data, work):
     """(path of the model, further options)."""
     if where in ("6bit", "ternary"):
-        import dense_models
         path = work / f"{name}.weft"
         dense_models.tagger(path, where)
         return path, []
@@ -140,7 +145,6 @@ class Bench:
                  predicted_ff=predicted["ff"], note=f"predicted {predicted['period_ns']:.2f} ns")
 
     def peer(self, name, tool, ties, project, inputs, outputs):
-        import hashlib
         source = project / "model.weft"
         setting = SETTINGS[tool]
         folder = self.work / f"{name}_{tool}_{ties}"
@@ -161,7 +165,6 @@ class Bench:
         if "unsupported" in answer:
             print(f"  {tool}: not built: {answer['unsupported']}", flush=True)
             return None
-        import numpy as np
         differing = int((np.load(folder / "outputs.npy") != outputs).any(axis=1).sum())
         if differing and not answer["ties_up"]:
             self.problems.append(f"{name}: {differing} of {len(outputs)} outputs of {tool} differ from Weft's")
@@ -176,7 +179,6 @@ class Bench:
         return mapping.mapped([*answer["sources"], *static], answer["top"], extra=answer["extra"], timeout=self.options.timeout)
 
     def run(self, name, where, convert, weights):
-        import numpy as np
         print(f"{name}: {where}; weights {weights}", flush=True)
         model, further = model_of(name, where, self.options.data, self.work)
         projects = self.convert(name, model, [*further, *convert])
@@ -187,7 +189,7 @@ class Bench:
         first = len(self.rows)
         for emission, made in projects.items():
             self.map_weft(name, f"Weft {emission}", *made)
-        text = mapping_text(project)
+        text = exact_text(project)
         for tool in SETTINGS:
             for ties in ("even", "up") if "RND_CONV" in text else ("even",):
                 answer = self.peer(name, tool, ties, project, self.work / f"{name}_inputs.npy", outputs)
@@ -289,9 +291,8 @@ def compared(rows):
         yield (tool, peer, mine), sentence
 
 
-def mapping_text(project):
+def exact_text(project):
     """The exact graph of a project, as text."""
-    import zipfile
     with zipfile.ZipFile(project / "model.weft") as archive:
         return archive.read("exact.txt").decode()
 

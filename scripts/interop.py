@@ -20,7 +20,8 @@ recurrent   random recurrent models of Keras, QKeras and ONNX (tests/interop/com
 
     ./dev interop [--count N] [--seed N] [--only files,quantizers,random,tflite,trees,graphs,torch,brevitas,recurrent] ...
 
-Ends with tables of counts, the last of them one verdict for every model (VERDICTS), and answers 1 when anything is unexplained; such models stay in WORK/failed.
+Ends with tables of counts, the last of them one verdict for every model (VERDICTS), and answers 1 when anything is
+unexplained; such models stay in WORK/failed.
 """
 
 import argparse

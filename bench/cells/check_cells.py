@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the adders of bench/cells with random parameters in Icarus and compares with sums of Python integers.
 
-    python3 bench/cells/check_cells.py [--count 200] [--seed 1]
+    python3 bench/cells/check_cells.py [--count 120] [--seed 1]
 
 Operands up to four bits are tried exhaustively when that is at most 512 rows, others at random and at their ends. With
 --break the expectation of one row is wrong, and the run must fail.

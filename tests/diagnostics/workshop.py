@@ -32,11 +32,11 @@ def quantizer(family, **parameters):
     return {"family": family, "parameters": {key: attribute(value) for key, value in parameters.items()}}
 
 
-def dense(name, kernel, kernel_quantizer=None, bias=None, activation=None):
-    """One Dense node for weft_file()."""
+def dense(name, kernel, kernel_quantizer=None, bias=None, activation=None, bias_quantizer=None):
+    """One Dense node for weft_file(). The bias has the kernel's quantizer unless it has its own."""
     parameters = {"kernel": (np.asarray(kernel, np.float32), kernel_quantizer)}
     if bias is not None:
-        parameters["bias"] = (np.asarray(bias, np.float32), kernel_quantizer)
+        parameters["bias"] = (np.asarray(bias, np.float32), bias_quantizer or kernel_quantizer)
     return {"name": name, "op": "Dense", "parameters": parameters, "functions": {"activation": activation} if activation else {}}
 
 
