@@ -45,11 +45,9 @@ function(weft_module name)
 
   if(WEFT_DEVELOPER_MODE AND arg_TESTS)
     add_executable(${target}_test ${arg_TESTS})
-    target_link_libraries(${target}_test PRIVATE ${target} ${arg_LIBS} GTest::gtest GTest::gtest_main GTest::gmock)
+    target_link_libraries(${target}_test PRIVATE ${target} ${arg_LIBS} weft_test_paths GTest::gtest GTest::gtest_main GTest::gmock)
     target_compile_options(${target}_test PRIVATE ${WEFT_TEST_OPTIONS})
     weft_reuse_precompiled(${target}_test tests)
-    target_compile_definitions(
-      ${target}_test PRIVATE WEFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" WEFT_DATA_DIR="${WEFT_DATA_DIR}")
     gtest_discover_tests(${target}_test TEST_PREFIX ${name}. PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
   endif()
 endfunction()

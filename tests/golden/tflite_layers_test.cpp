@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 
+#include "tests/paths/paths.h"
 #include "tflite_bench.h"
 #include "weft/tensor/tensor.h"
 
@@ -310,7 +311,7 @@ std::optional<bool> run_case(const Case& c) {
 }
 
 TEST(TfliteGolden, LayersOfCmsisNn) {
-  const fs::path folder = fs::path(WEFT_DATA_DIR) / "golden/cmsis_nn_int";
+  const fs::path folder = test::data_dir() / "golden/cmsis_nn_int";
   if (!fs::exists(folder)) GTEST_SKIP() << "the cases are not here: " << folder;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder))

@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "tests/paths/paths.h"
 #include "weft/emulate/emulator.h"
 #include "weft/formats/tflite/tflite.h"
 #include "weft/layers/float_run.h"
@@ -99,7 +100,7 @@ std::string problem_of(const fs::path& model) {
 }
 
 TEST(TfliteGolden, LayersOfSeanet) {
-  const fs::path folder = fs::path(WEFT_DATA_DIR) / "golden/tflm_seanet";
+  const fs::path folder = test::data_dir() / "golden/tflm_seanet";
   if (!fs::exists(folder)) GTEST_SKIP() << "the models are not here: " << folder;
   std::vector<fs::path> models;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
@@ -117,7 +118,7 @@ TEST(TfliteGolden, LayersOfSeanet) {
 /// Models of several layers, against what the interpreter's reference kernels gave for an input of every integer in
 /// turn with steps of 37 (tests/interop/tflite_models.py --codes).
 TEST(TfliteGolden, AnswersOfTheInterpreter) {
-  const fs::path models = fs::path(WEFT_DATA_DIR) / "models";
+  const fs::path models = test::data_dir() / "models";
   if (!fs::exists(models)) GTEST_SKIP() << "the models are not here: " << models;
   std::map<std::string, fs::path> by_name;
   for (const auto* folder : {"tflite_micro", "mlperf_tiny/reference"})

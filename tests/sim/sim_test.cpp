@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "cases.h"
+#include "tests/paths/paths.h"
 #include "weft/backends/hls/emit.h"
 #include "weft/backends/verilog/emit.h"
 #include "weft/driver/convert.h"
@@ -116,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, Hardware, ::testing::Range(std::size_t{0}, all_c
 
 TEST(Example, FromFileToVerifiedVerilog) {
   if (!driver::program_exists("verilator")) GTEST_SKIP() << "verilator is not installed";
-  const fs::path examples = fs::path(WEFT_SOURCE_DIR) / "examples" / "digits";
+  const fs::path examples = test::source_dir() / "examples" / "digits";
   const fs::path folder =
       fs::temp_directory_path() / ("weft example " + std::to_string(::getpid()));  // a blank in the path
   for (const char* model : {"digits.h5", "digits.onnx"}) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "tests/paths/paths.h"
 #include "weft/support/files.h"
 
 namespace weft::driver {
@@ -217,7 +218,7 @@ TEST_F(Synthesize, OtherFamilies) {
 
 TEST_F(Synthesize, GatesWithACellLibrary) {
   if (!program_exists("yosys")) GTEST_SKIP() << "yosys is not installed";
-  const std::filesystem::path folder = std::filesystem::path(WEFT_DATA_DIR) / "liberty";
+  const std::filesystem::path folder = test::data_dir() / "liberty";
   for (const std::string name : {"sg13g2_stdcell_typ_1p20V_25C.lib", "sky130hd_tt.lib.gz"}) {
     if (!std::filesystem::exists(folder / name)) GTEST_SKIP() << (folder / name) << " is not there";
     const auto report =

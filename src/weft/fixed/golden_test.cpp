@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/paths/paths.h"
 #include "weft/fixed/quantize.h"
 #include "weft/fixed/range.h"
 #include "weft/fixed/rational.h"
@@ -16,7 +17,7 @@ namespace weft::fixed {
 namespace {
 
 std::vector<std::string> lines(const std::string& kind) {
-  std::ifstream in(std::string(WEFT_DATA_DIR) + "/golden/hls4ml/apfixed_semantics.txt");
+  std::ifstream in(test::data_dir() / "golden/hls4ml/apfixed_semantics.txt");
   std::vector<std::string> out;
   for (std::string line; std::getline(in, line);) {
     if (line.starts_with(kind + " ")) out.push_back(line.substr(kind.size() + 1));

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/paths/paths.h"
 #include "weft/shiftadd/solver.h"
 #include "weft/support/arrays.h"
 #include "weft/support/files.h"
@@ -16,7 +17,7 @@
 namespace weft::shiftadd {
 namespace {
 
-const std::filesystem::path kFolder = std::filesystem::path(WEFT_DATA_DIR) / "cmvm";
+const std::filesystem::path kFolder = test::data_dir() / "cmvm";
 
 struct Baseline {
   double adders = 0;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "tests/paths/paths.h"
 #include "weft/formats/keras/keras.h"
 #include "weft/formats/keras/quantizer_spec.h"
 #include "weft/layers/layer.h"
@@ -22,7 +23,7 @@ struct RealFiles : testing::Test {
 
   /// Reads a model below the data folder; false (and the test is skipped) when it is not there.
   bool read(const std::string& model, const std::string& weights = "") {
-    const fs::path root = fs::path(WEFT_DATA_DIR) / "models";
+    const fs::path root = test::data_dir() / "models";
     if (!fs::exists(root / model)) return false;
     EXPECT_TRUE(looks_like_keras_file(root / model));
     auto result = read_keras(root / model, weights.empty() ? std::nullopt : std::optional(root / weights), ctx);
@@ -234,7 +235,7 @@ TEST_F(RealFiles, ArchitectureWithWeightsOfAWholeModel) {
 }
 
 TEST_F(RealFiles, EveryOtherModelIsReadOrRefusedWithReasons) {
-  const fs::path root = fs::path(WEFT_DATA_DIR) / "models";
+  const fs::path root = test::data_dir() / "models";
   if (!fs::exists(root)) GTEST_SKIP() << "test data are not here";
   int read_files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(root)) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "onnx_subset.pb.h"
+#include "tests/paths/paths.h"
 #include "weft/formats/onnx/importer.h"
 #include "weft/formats/onnx/onnx.h"
 #include "weft/formats/onnx/source.h"
@@ -182,6 +183,6 @@ inline Read read_file(const std::filesystem::path& path) {
   return out;
 }
 
-inline std::filesystem::path data_dir() { return WEFT_DATA_DIR; }
+using test::data_dir;
 
 }  // namespace weft::formats::onnx

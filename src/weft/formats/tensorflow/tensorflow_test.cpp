@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "tests/paths/paths.h"
 #include "weft/formats/tensorflow/bundle.h"
 #include "weft/layers/float_run.h"
 #include "weft/support/files.h"
@@ -16,8 +17,7 @@ namespace {
 std::string seed(const std::string& name) {
   diag::Engine engine;
   Context ctx{engine};
-  const auto bytes =
-      support::read_file(std::filesystem::path(WEFT_SOURCE_DIR) / "tests/fuzz/corpus/tensorflow" / name, ctx);
+  const auto bytes = support::read_file(test::source_dir() / "tests/fuzz/corpus/tensorflow" / name, ctx);
   return bytes ? *bytes : std::string();
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 
+#include "tests/paths/paths.h"
 #include "weft/layers/layer.h"
 #include "weft/support/files.h"
 
@@ -17,7 +18,7 @@ std::map<std::string, std::string> seeds() {
   std::map<std::string, std::string> out;
   diag::Engine engine;
   Context ctx{engine};
-  const auto folder = std::filesystem::path(WEFT_SOURCE_DIR) / "tests/fuzz/corpus/tflite";
+  const auto folder = test::source_dir() / "tests/fuzz/corpus/tflite";
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (const auto bytes = support::read_file(entry.path(), ctx)) out[entry.path().filename().string()] = *bytes;
   return out;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "tests/paths/paths.h"
 #include "weft/formats/torch/torch.h"
 #include "weft/layers/float_run.h"
 #include "weft/layers/layer.h"
@@ -25,7 +26,7 @@ std::vector<float> floats(const support::Array& array) {
 struct Fixtures : testing::TestWithParam<const char*> {};
 
 TEST_P(Fixtures, EqualEagerPyTorch) {
-  const std::filesystem::path folder = std::filesystem::path(WEFT_SOURCE_DIR) / "examples/fixtures/torch";
+  const std::filesystem::path folder = test::source_dir() / "examples/fixtures/torch";
   diag::Engine engine;
   Context ctx{.diag = engine};
   auto graph = read_pt2(folder / fmt::format("{}.pt2", GetParam()), ctx);

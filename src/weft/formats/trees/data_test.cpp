@@ -9,6 +9,7 @@
 #include <limits>
 #include <sstream>
 
+#include "tests/paths/paths.h"
 #include "weft/formats/trees/trees.h"
 #include "weft/layers/float_run.h"
 #include "weft/layers/forest.h"
@@ -23,7 +24,7 @@ namespace fs = std::filesystem;
 class TreeData : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(WEFT_DATA_DIR) / "models/trees";
+    folder_ = test::data_dir() / "models/trees";
     if (!fs::exists(folder_)) GTEST_SKIP() << "no " << folder_;
   }
 
