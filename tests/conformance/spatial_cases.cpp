@@ -97,6 +97,14 @@ void add_spatial_cases(std::vector<Case>& out) {
     exact(b);
   }
   {
+    // The adaptive pools of PyTorch: two quotients, each rounded.
+    Builder b("average_pool_divided_by_axis", {6, 5, 2}, "fixed<6,2>");
+    b.node("AveragePool", "pool").attributes = {
+        {"pool", Ints{3, 5}}, {"strides", Ints{3, 5}}, {"divide_by_axis", true}};
+    b.activation("act", Builder::bits(5, 2));
+    out.push_back(b.done(layers::Word::FloatOrder));
+  }
+  {
     Builder b("average_pool_ceil_counts_padding", {5, 4, 2}, "fixed<6,2>");
     b.node("AveragePool", "pool").attributes = {
         {"pool", Ints{2, 2}}, {"strides", Ints{2, 2}}, {"ceil", true}, {"count_padding", true}};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool over all spatial axes. An average is an integer sum under a
-// finer scale; where windows reach into padding that does not count, sums are brought to one divisor first.
+// finer scale; where windows reach into padding that does not count, sums are brought to one divisor first. PyTorch's
+// adaptive pools divide by the length of each axis in turn (`divide_by_axis`, float32).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -56,6 +57,14 @@ Result<Shape> shape(const nn::Graph& graph, const nn::Node& node, Context& ctx) 
   return out;
 }
 
+bool divides_by_axis(const nn::Node& node) { return get_bool(node.attributes, "divide_by_axis", false); }
+
+/// Whether a division after the first one rounds again.
+bool rounds_twice(const nn::Node& node, const Shape& kernel) {
+  return divides_by_axis(node) &&
+         std::count_if(kernel.begin(), kernel.end(), [](auto n) { return (n & (n - 1)) != 0; }) > 1;
+}
+
 /// Number of taps that count at each position.
 std::vector<std::int64_t> counts_of(const nn::Node& node, const std::vector<std::int64_t>& indices, std::int64_t taps,
                                     std::int64_t channels) {
@@ -87,22 +96,29 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
       if (from < 0) continue;
       result = is_max(node) ? std::max(result, in[from]) : result + in[from];
     }
-    if (!is_max(node)) result /= static_cast<float>(counts[e / static_cast<std::size_t>(shape.back())]);
+    if (divides_by_axis(node)) {
+      for (const std::int64_t extent : window.kernel) result /= static_cast<float>(extent);
+    } else if (!is_max(node)) {
+      result /= static_cast<float>(counts[e / static_cast<std::size_t>(shape.back())]);
+    }
     y[i] = result;
   }
   return apply_function(node, "activation", y, shape.back(), ctx);
 }
 
-/// What the order of the framework's additions can change in a mean of up to `taps` elements of `x`.
+/// What the order of the framework's additions and its divisions can change in a mean of up to `taps` elements of `x`.
 void bound_sums(Symbol& symbol, const Recipe& recipe, const nn::Node& node, exact::ValueId x, const Scale& scale,
-                std::int64_t channels, std::int64_t taps) {
+                std::int64_t channels, const Shape& kernel) {
+  const std::int64_t taps = element_count(kernel);
+  const bool twice = rounds_twice(node, kernel);
   std::vector<double> bounds;
   const std::int64_t different = scale.per_tensor() ? 1 : channels;
   for (std::int64_t c = 0; c < different; ++c) {
     const auto range = channel_range(recipe.value(x), c, different);
     const Int largest = std::max(range.hi < 0 ? -range.hi : range.hi, range.lo < 0 ? -range.lo : range.lo);
     const Rational& unit = scale.at(static_cast<std::size_t>(c));
-    const bool whole = fixed::log2_exact(unit) && fixed::floor_shift(largest * taps, range.step_log2) < (Int{1} << 24);
+    const bool whole =
+        !twice && fixed::log2_exact(unit) && fixed::floor_shift(largest * taps, range.step_log2) < (Int{1} << 24);
     // The elements are no larger than the largest one, and so is their mean.
     bounds.push_back(whole ? 0.0 : order_bound(fixed::to_double(unit) * static_cast<double>(largest), taps + 1));
   }
@@ -117,7 +133,8 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   WEFT_TRY(auto window, pool_window(node, x_shape, ctx));
   const Shape to = window_shape(window, x_shape);
   const auto indices = exact::window_indices(window, x_shape, to);
-  const std::int64_t taps = element_count(window.kernel);
+  const Shape kernel = window.kernel;
+  const std::int64_t taps = element_count(kernel);
   const auto counts = counts_of(node, indices, taps, x_shape.back());
 
   Symbol symbol = recipe.input(node);
@@ -158,7 +175,7 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
     }
     for (auto& f : out_scale.factors) f /= Rational(common);
   }
-  if (!is_max(node)) bound_sums(symbol, recipe, node, pooled, scale, x_shape.back(), taps);
+  if (!is_max(node)) bound_sums(symbol, recipe, node, pooled, scale, x_shape.back(), kernel);
   WEFT_TRY(symbol.value,
            recipe.add(node.name, exact::Reshape{symbol.value}, std::move(out_scale), node.origin, y_shape));
   const auto activation = node.functions.find("activation");
@@ -189,13 +206,13 @@ Layer max_pool_layer() {
 }
 Layer average_pool_layer() {
   return row("AveragePool", "mean of every window, per channel; padding counts only with count_padding",
-             {"pool", kStrides, kDilations, kPadding, kBefore, kAfter, kCeil, "count_padding"});
+             {"pool", kStrides, kDilations, kPadding, kBefore, kAfter, kCeil, "count_padding", "divide_by_axis"});
 }
 Layer global_max_pool_layer() {
   return row("GlobalMaxPool", "largest element per channel over all positions", {"keepdims"});
 }
 Layer global_average_pool_layer() {
-  return row("GlobalAveragePool", "mean per channel over all positions", {"keepdims"});
+  return row("GlobalAveragePool", "mean per channel over all positions", {"keepdims", "divide_by_axis"});
 }
 
 }  // namespace weft::layers

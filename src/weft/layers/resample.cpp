@@ -14,7 +14,7 @@ std::optional<double> position(const Resampling& how, std::int64_t i, std::int64
   const double out = how.scale * in;  // before it was rounded down to n_out
   const double half = (x + 0.5) / how.scale - 0.5;
   if (how.coordinates == "half_pixel") return half;
-  if (how.coordinates == "pytorch_half_pixel") return out == 1.0 ? -0.5 : half;
+  if (how.coordinates == "pytorch_half_pixel") return n_out == 1 ? 0.0 : half;
   if (how.coordinates == "tf_half_pixel_for_nn") return (x + 0.5) / how.scale;
   if (how.coordinates == "asymmetric") return x / how.scale;
   if (how.coordinates == "align_corners") {

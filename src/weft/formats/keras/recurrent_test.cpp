@@ -187,6 +187,10 @@ TEST_F(RecurrentTest, TimeDistributedLayersSeeAllTimes) {
              {{"kernel", {2, 4}}, {"bias", {4}}});
   ASSERT_TRUE(dense) << messages();
   EXPECT_EQ(dense->at(dense->outputs[0].tensor).shape, (Shape{3, 4}));
+  // .h5 of Keras 3 has the name of the layer within.
+  EXPECT_TRUE(import("TimeDistributed", R"("layer": {"class_name": "Dense", "config": {"name": "d", "units": 4}})",
+                     {{"d/kernel", {2, 4}}, {"d/bias", {4}}}))
+      << messages();
   const auto conv =
       import("TimeDistributed",
              R"("layer": {"class_name": "Conv1D", "config": {"name": "c", "filters": 2, "kernel_size": [2],

@@ -35,9 +35,10 @@ struct Inner {
       if (row.present != nullptr && !row.present(config)) continue;
       const std::string owner(row.owner);
       const auto number = numbers[owner]++;
-      // Keras 3's path, or the name alone below the part.
+      // Keras 3's path, the name alone below the part, or below the layer's own name (.h5 of Keras 3).
       for (const auto& key : {fmt::format("{}{}{}/vars/{}", part, owner.empty() ? "" : "/", owner, number),
-                              fmt::format("{}/{}", part, row.name), std::string(row.name)}) {
+                              fmt::format("{}/{}", part, row.name), std::string(row.name),
+                              fmt::format("{}/{}", text_member(json, "name"), row.name)}) {
         const auto it = outer.variables->find(key);
         if (it == outer.variables->end()) continue;
         import.variables->emplace(row.name, it->second);

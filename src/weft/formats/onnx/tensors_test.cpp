@@ -132,6 +132,14 @@ TEST(Tensors, LinearResizeHasWeightsOnAGrid) {
     m.node("Resize", {"x", "", "", "n"}, {"y"}).attribute("mode", "nearest").attribute("nearest_mode", "floor");
   });
   EXPECT_EQ(run(thirds, {{1, 2}}), (Floats{1, 1, 2}));
+  // One element, of 1.5: the first one, not the middle.
+  const Read one = model_of({{-1, 1, 3}}, [](TestModel& m) {
+    m.floats("s", {3}, {1, 1, 0.5F});
+    m.node("Resize", {"x", "", "s"}, {"y"})
+        .attribute("mode", "linear")
+        .attribute("coordinate_transformation_mode", "pytorch_half_pixel");
+  });
+  EXPECT_EQ(run(one, {{1, 2, 4}}), (Floats{1}));
 }
 
 TEST(Tensors, SearchesAlongAnyAxis) {

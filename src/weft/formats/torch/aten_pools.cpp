@@ -98,6 +98,13 @@ struct Adaptive {
   }
 };
 
+/// PyTorch divides the sum of an adaptive pool's window by its height, then by its width.
+void divide_by_axis(AtenCall& call, const Value& pooled) {
+  for (auto& node : call.builder.graph.nodes) {
+    if (node.outputs[0] == pooled.dynamic->tensor) node.attributes["divide_by_axis"] = true;
+  }
+}
+
 Result<Values> adaptive_pool(AtenCall& call, std::size_t axes, bool largest) {
   WEFT_TRY(const Value x, call.tensor("self"));
   WEFT_TRY_VOID(require_axes(call, x, axes));
@@ -123,7 +130,9 @@ Result<Values> adaptive_pool(AtenCall& call, std::size_t axes, bool largest) {
       pool.strides.push_back(w.stride());
       pool.padding.push_back(0);
     }
-    return call.onnx(largest ? "MaxPool" : "AveragePool", {x}, pool.attributes());
+    WEFT_TRY(const Value pooled, call.one(largest ? "MaxPool" : "AveragePool", {x}, pool.attributes()));
+    if (!largest) divide_by_axis(call, pooled);
+    return Values{pooled};
   }
   if (cells > kMaxCells)
     return call.fail(Kind::LayerUnsupported,
@@ -145,6 +154,7 @@ Result<Values> adaptive_pool(AtenCall& call, std::size_t axes, bool largest) {
                                         int_constant(std::vector<std::int64_t>(axes, 1))},
                                        {}, false));
     WEFT_TRY(Value pooled, call.one(global, {cut}, {}, false));
+    if (!largest) divide_by_axis(call, pooled);
     parts.push_back(std::move(pooled));
     for (std::size_t d = axes; d-- > 0;) {
       if (++at[d] < sizes[d]) break;

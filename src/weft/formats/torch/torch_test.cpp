@@ -201,6 +201,18 @@ TEST(Torch, AdaptivePoolsHaveWindowsOfTwoSizes) {
   EXPECT_THAT(run(p.bytes(), {1, 3, 5, 7, 11}, 1), ElementsAre(2, 5, 9));
 }
 
+TEST(Torch, AdaptivePoolsDivideByHeightThenByWidth) {
+  TestProgram p;
+  p.input("x", {1, 1, 3, 10});
+  p.node("aten.adaptive_avg_pool2d.default", {{"self", named("x")}, {"output_size", R"({"as_ints": [1, 2]})"}}, "y",
+         {1, 1, 1, 2});
+  p.outputs = {"y"};
+  std::vector<float> x(30, 0.0F);
+  x[0] = 5;
+  EXPECT_THAT(run(p.bytes(), x, 1), ElementsAre(5.0F / 3.0F / 5.0F, 0));
+  EXPECT_NE(5.0F / 3.0F / 5.0F, 5.0F / 15.0F);
+}
+
 TEST(Torch, SamePaddingIsLongerBehind) {
   // A kernel of 2: one zero behind.
   TestProgram p;
