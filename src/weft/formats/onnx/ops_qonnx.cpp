@@ -63,9 +63,24 @@ quantizers::Spec quant_spec(const std::vector<double>& scale, double bits, bool 
 /// Wide enough for every number that a network holds on the way; the source does not clip here.
 constexpr double kWideBits = 40.0;
 
-Result<nn::TensorId> times(const Call& call, const Dynamic& x, double factor, const std::string& suffix) {
-  return number_layer(call, "Mul", x.tensor, Shape(call.builder.graph.at(x.tensor).shape), static_cast<float>(factor),
-                      false, suffix);
+/// x times or over constants along an axis of x; `suffix` empty: the operator's result.
+Result<Dynamic> scaled(const Call& call, const std::string& op, const Dynamic& x, const Call::PerChannel& factors,
+                       const std::string& suffix) {
+  Call::LastAxis view{x, x.tensor, call.builder.graph.at(x.tensor).shape};
+  Constant constant;
+  constant.floats.assign(factors.values.begin(), factors.values.end());
+  if (factors.axis) {
+    WEFT_TRY(view, call.with_last_axis(x, *factors.axis, "the scale"));
+    constant.shape = {static_cast<std::int64_t>(factors.values.size())};
+  }
+  WEFT_TRY(const nn::TensorId out, call.add({.op = op,
+                                             .attributes = {{"constant_first", false}},
+                                             .inputs = {view.tensor},
+                                             .parameters = {{"constant", to_parameter(constant)}},
+                                             .shape = view.shape,
+                                             .suffix = suffix},
+                                            suffix.empty()));
+  return Call::retarget(view.x, out);
 }
 
 }  // namespace
@@ -153,27 +168,25 @@ Result<Values> trunc(Call& call) {
     if (!(s > 0) || !std::isfinite(s))
       return call.fail(Kind::QuantizerUnsupported, fmt::format("a scale is {}; scales must be finite and positive", s));
   WEFT_TRY(const Call::PerChannel scales, call.per_channel(*scale, x, "the scale"));
-  WEFT_TRY(Dynamic y,
-           quantizer(call, x, scales.axis, quant_spec(scales.values, kWideBits, true, false, "ROUND"), "_rounded"));
-  std::vector<double> coarse = scales.values;
+  // On integers, as Brevitas and QONNX do: x / scale is rounded to one before anything is cut off.
+  const std::vector<double> one{1.0};
+  WEFT_TRY(Dynamic y, scaled(call, "Div", x, scales, "_over_scale"));
+  WEFT_TRY(y, quantizer(call, y, std::nullopt, quant_spec(one, kWideBits, true, false, "ROUND"), "_rounded"));
   if (!second) {
-    const double step = std::exp2(in_bits - out_bits);
-    for (auto& s : coarse) s *= step;
-    WEFT_TRY(y, quantizer(call, y, scales.axis, quant_spec(coarse, kWideBits, true, false, rounding), "_truncated"));
-    WEFT_TRY(y.tensor, times(call, y, 1.0 / step, ""));
+    const std::vector<double> step{std::exp2(in_bits - out_bits)};
+    WEFT_TRY(y, quantizer(call, y, std::nullopt, quant_spec(step, kWideBits, true, false, rounding), "_truncated"));
+    Call::PerChannel factors = scales;
+    for (auto& f : factors.values) f /= step.front();
+    WEFT_TRY(y, scaled(call, "Mul", y, factors, ""));
     return Values{std::move(y)};
   }
   WEFT_TRY(const double out_scale, one_number(call, 4, "the output's scale"));
   if (scales.values.size() != 1 || !(out_scale > 0))
     return call.fail(Kind::QuantizerUnsupported, "scales per channel, or an output scale that is not positive");
-  const double step = std::exp2(std::nearbyint(std::log2(out_scale / coarse.front())));
-  coarse.front() *= step;
-  const bool same = static_cast<float>(coarse.front()) == static_cast<float>(out_scale);
-  WEFT_TRY(y, quantizer(call, y, std::nullopt, quant_spec(coarse, out_bits, is_signed != 0, narrow != 0, rounding),
-                        same ? "" : "_truncated"));
-  if (!same) {
-    WEFT_TRY(y.tensor, times(call, y, out_scale / coarse.front(), ""));
-  }
+  const std::vector<double> step{std::exp2(std::nearbyint(std::log2(out_scale / scales.values.front())))};
+  WEFT_TRY(y, quantizer(call, y, std::nullopt, quant_spec(step, out_bits, is_signed != 0, narrow != 0, rounding),
+                        "_truncated"));
+  WEFT_TRY(y, scaled(call, "Mul", y, {{out_scale / step.front()}, std::nullopt}, ""));
   return Values{std::move(y)};
 }
 
@@ -219,7 +232,7 @@ Result<Values> quant_average_pool(Call& call) {
   x.shape = last ? Shape{x.shape[0], to[0], to[1], to[2]} : Shape{x.shape[0], to[2], to[0], to[1]};
   const double step = std::exp2(shift);
   WEFT_TRY(x, quantizer(call, x, std::nullopt, quant_spec({step}, kWideBits, true, false, "FLOOR"), "_shifted"));
-  WEFT_TRY(x.tensor, times(call, x, 1.0 / step, ""));
+  WEFT_TRY(x, scaled(call, "Mul", x, {{1.0 / step}, std::nullopt}, ""));
   return Values{std::move(x)};
 }
 

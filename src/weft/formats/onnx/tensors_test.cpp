@@ -243,6 +243,24 @@ TEST(Tensors, TruncDropsTheLowestBits) {
   EXPECT_EQ(run(trunc({"x", "s", "z", "in", "os", "two"}, "CEIL"), {{1.25F, -1.25F, 10}}), (Floats{1, -1, 1}));
 }
 
+TEST(Tensors, TruncRoundsToIntegersFirst) {
+  // float32(50 s) / (2 s) lies just below 25.
+  constexpr float kScale = 0.013337976299226284F;
+  constexpr float kFifty = 0.6668987274169922F;
+  EXPECT_LT(kFifty / (2 * kScale), 25.0F);
+  const Read read = model_of({{-1, 1}}, [&](TestModel& m) {
+    m.floats("s", {}, {kScale});
+    m.floats("z", {}, {0});
+    m.floats("in", {}, {9});
+    m.floats("os", {}, {2 * kScale});
+    m.floats("out", {}, {8});
+    m.node("Trunc", {"x", "s", "z", "in", "os", "out"}, {"y"})
+        .domain("qonnx.custom_op.general")
+        .attribute("rounding_mode", "FLOOR");
+  });
+  EXPECT_EQ(run(read, {{kFifty}}), (Floats{25 * (2 * kScale)}));
+}
+
 TEST(Tensors, FloatQuantRoundsToItsFormat) {
   const Read read = model_of({{-1, 6}}, [](TestModel& m) {
     m.floats("s", {}, {2});
