@@ -162,7 +162,7 @@ class Small(unittest.TestCase):
         self.assertEqual([counts[k] for k in ("lut", "inv", "ff", "srl", "carry", "muxf", "lutram", "dsp")], [7, 8, 48, 64, 128, 256, 512, 0])
 
     def test_stored(self):
-        self.assertEqual(bench_networks.stored([[-6, 3, 5]], [(1, 3, -1), (0, 2, 0), (0, 3, 2)]), [[-3, 3, 20]])
+        self.assertEqual(netlist_sim.stored([[-6, 3, 5]], [(1, 3, -1), (0, 2, 0), (0, 3, 2)]), [[-3, 3, 20]])
 
     def test_packed(self):
         self.assertEqual(netlist_sim.packed([[1, -1], [3, 0]], [4, 3]), "71\n3\n")

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Solves constant matrices with alkaid and da4ml and writes their adder graphs in the form of `weft cmvm -o`.
 
-    python bench/cmvm_peers.py JOBS.json OUT.json
+    python bench/cmvm_peers.py JOBS.json OUT.json [FOLDER]
 
-Runs in an environment with bench/requirements-adders.txt. JOBS is a list of {"name", "matrix", "ranges"}: rows of whole
+With FOLDER also the Verilog that each tool writes of each graph, in one stage with registers behind it: "circuit" of a graph then
+has the files and the types of the ports, as in bench/network_peers.py. Runs in an environment with bench/requirements-adders.txt. JOBS is a list of {"name", "matrix", "ranges"}: rows of whole
 numbers, and [least, greatest, step] of each input. Every job is solved by each tool at its fastest setting and at the default
 of its command line; both graphs then go through alkaid's fusion into three-input adders. OUT maps name -> setting -> graph.
 """
 
 import json
 import math
+import pathlib
 import sys
 import time
 
@@ -18,6 +20,11 @@ from alkaid.cmvm import cmvm_solve
 from alkaid.trace.passes import fuse_ternary_adders
 from alkaid.types import CombLogic, Op, QInterval
 from da4ml.cmvm import solve
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import network_peers
+
+ONE_STAGE = 1e9  # delay per stage
 
 SETTINGS = {
     "alkaid fastest": (cmvm_solve, 0),
@@ -107,8 +114,23 @@ def graph(ops, outputs):
     return {"nodes": nodes, "outputs": terms}
 
 
+def circuit(tool, bound, job, folder):
+    """The matrix written by the tool, checked on random codes by its own interpreter."""
+    tool = network_peers.Tool(tool, bound)
+    matrix = np.array(job["matrix"], dtype=np.float32)
+    x = tool.inputs([(low, high, step.bit_length() - 1) for low, high, step in job["ranges"]])
+    comb = tool.trace(list(np.asarray(x).ravel()), list(np.asarray(x @ matrix).ravel()))
+    draw = np.random.default_rng(1)
+    codes = np.stack([draw.integers(low // step, high // step + 1, 100) * step for low, high, step in job["ranges"]], axis=1)
+    assert np.array_equal(comb.predict(codes.astype(np.float64), n_threads=1), codes @ matrix.astype(np.int64))
+    sources, static, cycles, _ = tool.write(comb, folder, ONE_STAGE)
+    return {"sources": list(map(str, sources)), "static": list(map(str, static)), "extra": [], "top": "model", "cycles": cycles,
+            "inputs": np.asarray(comb.inp_kifs).T.tolist(), "outputs": np.asarray(comb.out_kifs).T.tolist()}
+
+
 def main():
     jobs = json.load(open(sys.argv[1]))
+    verilog = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
     out = {}
     for job in jobs:
         matrix = np.array(job["matrix"], dtype=np.float32)
@@ -127,6 +149,10 @@ def main():
             found["seconds"] = seconds
             found["adders_before_fusion"] = sum("sum" in node for node in before["nodes"])
             assert all(math.isfinite(v) for node in found["nodes"] for v in node["interval"])
+            if verilog:
+                folder = verilog / f"{job['name']} {setting}".replace(" ", "_")
+                folder.mkdir(parents=True)
+                found["circuit"] = circuit(setting.split()[0], bound, job, folder)
             out[job["name"]][setting] = found
         print(job["name"], file=sys.stderr, flush=True)
     json.dump(out, open(sys.argv[2], "w"))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adder graphs of constant matrices: Weft beside alkaid and da4ml, under one model of cost and delay.
 
-    python3 scripts/bench_cmvm.py --weft build/release/bin/weft --peers PYTHON [--data FOLDER] [--random 50] [--effort 1]
+    python3 scripts/bench_cmvm.py --weft build/release/bin/weft --peers PYTHON [--data FOLDER] [--random 50] [--effort 1] [--mapped]
 
 PYTHON has bench/requirements-adders.txt. Every graph, Weft's too, is checked against its matrix and priced here, by the same
 formulas over the same kind of nodes. The peers' graphs have gone through alkaid's fusion into three-input adders. Weft is given
@@ -10,6 +10,12 @@ the delay of each peer graph as its limit, so the costs compare at no more delay
 Prices: a two-input adder takes a LUT per bit that both operands reach, a three-input adder one per bit of the sum and one more
 per begun eight; low bits that are copies of one operand are free. Delays are alkaid's: 1.09375 and 0.0254 per further bit,
 1.3125 and 0.041 per further bit. They are a model; nothing here was placed or routed.
+
+--mapped also counts what Yosys makes of the circuits, always by the script of mapping.py. The peers' Verilog counts as they emit
+it and with the adders of bench/cells, the better of both; Weft's with the primitives of Xilinx at the delay of the peer's graph,
+and portable (two-input adders only), where such a graph is fast enough. Three ratios come of it: `whole`, Weft with primitives
+over the peer's better circuit; `solver`, the same over the peer with our cells, where both have the same adders; `emission`, Weft
+with primitives over Weft portable. Netlists of up to --simulate LUTs run in Icarus.
 """
 
 import argparse
@@ -23,12 +29,16 @@ import tempfile
 
 import numpy as np
 
+import mapping
+import netlist_sim
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODEL = {
     "two": {"delay": 1.09375, "delay_per_bit": 0.025390625, "growth_is_free": True},
     "three": {"delay": 1.3125, "delay_per_bit": 0.041015625, "lut_per_eight_bits": 1},
 }
 # alkaid takes more than a minute of a core here and da4ml half a minute.
+SETTINGS = ["alkaid fastest", "alkaid default", "da4ml fastest", "da4ml default"]
 SLOW = {"ad08_l6": ["alkaid default", "da4ml default"]}
 
 
@@ -137,14 +147,75 @@ def random_cases(count, seed):
         yield f"random{index}_{rows}x{columns}_{bits}b", matrix.astype(np.int64), ranges * rows
 
 
-def run_weft(weft, folder, name, limit, effort):
-    command = [weft, "cmvm", folder / f"{name}.npy", "--ranges", folder / f"{name}_ranges.npy", "--cost", folder / "model.json",
-               "--seconds", str(effort), "--threads", "1", "--json", "-o", folder / "graph.json"]
+def run_weft(weft, folder, name, limit, effort, output, model="model.json", primitives="portable"):
+    command = [weft, "cmvm", folder / f"{name}.npy", "--ranges", folder / f"{name}_ranges.npy", "--cost", folder / model,
+               "--seconds", str(effort), "--threads", "1", "--primitives", primitives, "--json", "-o", output]
     command += ["--max-delay", repr(limit * (1 + 1e-9))] if limit else []
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode != 0:
         return None, done.stderr.strip()
     return json.loads(done.stdout), ""
+
+
+class Mapped:
+    """LUTs of circuits by Yosys."""
+
+    def __init__(self, options, folder, failures):
+        self.options, self.folder, self.failures = options, folder, failures
+        json.dump({"two": MODEL["two"]}, open(folder / "two.json", "w"))
+
+    def vectors(self, matrix, ranges):
+        draw = np.random.default_rng(2)
+        columns = [draw.integers(low // step, high // step + 1, 60) * step for low, high, step in ranges]
+        x = np.stack(columns, axis=1)
+        for row, end in ((0, 0), (1, 1)):
+            x[row] = [r[end] for r in ranges]
+        return x, x @ matrix
+
+    def of_weft(self, name, matrix, ranges, limit, primitives):
+        """None where no graph of these adders is fast enough."""
+        target = self.folder / f"{primitives}.v"
+        model = "model.json" if primitives == "xilinx" else "two.json"
+        _, why = run_weft(self.options.weft, self.folder, name, limit, self.options.effort, target, model, primitives)
+        if why:
+            if primitives == "xilinx" or "no graph" not in why and "delay" not in why:
+                self.failures.append(f"{name}: {primitives}: {why}")
+            return None
+        result = mapping.mapped([target], primitives, timeout=self.options.timeout)
+        if result["lut"] <= self.options.simulate:
+            x, y = self.vectors(matrix, ranges)
+            ports = result["ports"]
+            self.simulate(name, primitives, netlist_sim.mismatches(
+                result["netlist"], primitives, x, [ports["in_x"] // x.shape[1]] * x.shape[1], y, [ports["out_y"] // y.shape[1]] * y.shape[1],
+                0, "in_x", "out_y"))
+        return result["lut"]
+
+    def of_peer(self, name, matrix, ranges, setting, circuit, with_cells):
+        result = mapping.mapped_peer(circuit, setting.split()[0], with_cells, self.options.timeout)
+        if result["lut"] <= self.options.simulate:
+            x, y = self.vectors(matrix, ranges)
+            self.simulate(name, setting, netlist_sim.mismatches(
+                result["netlist"], circuit["top"], netlist_sim.stored(x, circuit["inputs"]), [sum(k) for k in circuit["inputs"]],
+                netlist_sim.stored(y, circuit["outputs"]), [sum(k) for k in circuit["outputs"]], circuit["cycles"]))
+        return result["lut"]
+
+    def simulate(self, name, who, bad):
+        if bad:
+            self.failures.append(f"{name}: {who}: {bad} vectors of the netlist differ")
+
+    def row(self, name, matrix, ranges, setting, graph, limit):
+        """Mapped LUTs of all four circuits of one comparison."""
+        try:
+            out = {"peer_cells": self.of_peer(name, matrix, ranges, setting, graph["circuit"], True),
+                   "peer_emitted": self.of_peer(name, matrix, ranges, setting, graph["circuit"], False),
+                   "xilinx": self.of_weft(name, matrix, ranges, limit, "xilinx"),
+                   "portable": self.of_weft(name, matrix, ranges, limit, "portable")}
+        except (mapping.MappingError, subprocess.SubprocessError, RuntimeError) as error:
+            self.failures.append(f"{name}: {setting}: {error}")
+            return None
+        ratio = lambda a, b: a / b if a is not None and b else None
+        return out | {"whole": ratio(out["xilinx"], min(out["peer_cells"], out["peer_emitted"])),
+                      "solver": ratio(out["xilinx"], out["peer_cells"]), "emission": ratio(out["xilinx"], out["portable"])}
 
 
 def geometric_mean(values):
@@ -159,9 +230,16 @@ def main():
     parser.add_argument("--random", type=int, default=50, help="matrices drawn besides the stored ones")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--effort", type=float, default=0.0, help="seconds of Weft's search per graph")
+    parser.add_argument("--mapped", action="store_true", help="map the circuits with Yosys too")
+    parser.add_argument("--settings", default=",".join(SETTINGS), help="of the peers, with commas between (default: all)")
+    parser.add_argument("--simulate", type=int, default=3000, help="netlists of up to so many LUTs are simulated")
+    parser.add_argument("--timeout", type=float, default=1800, help="seconds for one run of Yosys")
     parser.add_argument("--json", type=pathlib.Path, help="file for all figures")
     parser.add_argument("cases", nargs="*", help="stored matrices (default: all)")
     options = parser.parse_args()
+    settings = options.settings.split(",")
+    if set(settings) - set(SETTINGS):
+        parser.error(f"--settings are of {', '.join(SETTINGS)}")
 
     stored = list(stored_cases(options.data, options.cases)) if (options.data / "cmvm/cases.json").exists() else []
     cases = stored + list(random_cases(options.random, options.seed))
@@ -172,13 +250,15 @@ def main():
         for name, matrix, ranges in cases:
             np.save(folder / f"{name}.npy", matrix)
             np.save(folder / f"{name}_ranges.npy", np.array(ranges, dtype=np.int64))
-            jobs.append({"name": name, "matrix": matrix.tolist(), "ranges": ranges, "skip": SLOW.get(name, [])})
+            jobs.append({"name": name, "matrix": matrix.tolist(), "ranges": ranges, "skip": SLOW.get(name, []) + [s for s in SETTINGS if s not in settings]})
         json.dump(jobs, open(folder / "jobs.json", "w"))
-        subprocess.run([options.peers, ROOT / "bench/cmvm_peers.py", folder / "jobs.json", folder / "peers.json"], check=True,
+        circuits = [folder / "circuits"] if options.mapped else []
+        subprocess.run([options.peers, ROOT / "bench/cmvm_peers.py", folder / "jobs.json", folder / "peers.json", *circuits], check=True,
                        env={"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}, stderr=subprocess.DEVNULL)
         peers = json.load(open(folder / "peers.json"))
 
         rows, failures = [], []
+        mapper = Mapped(options, folder, failures) if options.mapped else None
         print(f"{'case':24} {'peer':15} {'2-in':>5} {'3-in':>5} {'LUT':>7} {'delay':>6} {'s':>7} | "
               f"{'2-in':>5} {'3-in':>5} {'LUT':>7} {'delay':>6} {'s':>7} {'LUT ratio':>9}")
         for name, matrix, ranges in cases:
@@ -188,7 +268,7 @@ def main():
                     continue
                 lut, delay = price(graph)
                 kinds = [sum(len(n.get("sum", ())) == k for n in graph["nodes"]) for k in (2, 3)]
-                mine, why = run_weft(options.weft, folder, name, delay, options.effort)
+                mine, why = run_weft(options.weft, folder, name, delay, options.effort, folder / "graph.json")
                 line = f"{name:24} {setting:15} {kinds[0]:5} {kinds[1]:5} {lut:7.0f} {delay:6.2f} {graph['seconds']:7.3f} |"
                 if mine is None:
                     print(f"{line} {why}", flush=True)
@@ -205,6 +285,13 @@ def main():
                              "stored": any(name == s[0] for s in stored)})
                 print(f"{line} {mine['two_input_adders']:5} {mine['three_input_adders']:5} {my_lut:7.0f} {my_delay:6.2f} "
                       f"{mine['seconds']:7.3f} {ratio:9.3f}", flush=True)
+                found = mapper and mapper.row(name, matrix, ranges, setting, graph, delay)
+                if found:
+                    rows[-1]["mapped"] = found
+                    figure = lambda key: f"{found[key]:,}" if found[key] is not None else "none is as fast"
+                    print(f"{'':24} mapped: peer {figure('peer_emitted')} as emitted, {figure('peer_cells')} with cells; Weft "
+                          f"{figure('portable')} portable, {figure('xilinx')} with primitives" +
+                          (f"; whole {found['whole']:.3f}" if found["whole"] else ""), flush=True)
 
     print("\ngeometric means of Weft's LUTs and delay over the peer's, the worst case, cases above 1, total seconds")
     for group, title in ((True, "stored"), (False, "random")):
@@ -215,6 +302,16 @@ def main():
                       f"{geometric_mean([r['delay'] / r['peer_delay'] for r in some if r['peer_delay']]):.4f}  worst "
                       f"{max(r['ratio'] for r in some):.3f}  above 1: {sum(r['ratio'] > 1 for r in some)} of {len(some)}  "
                       f"s {sum(r['seconds'] for r in some):.1f} against {sum(r['peer_seconds'] for r in some):.1f}")
+    if options.mapped:
+        print("\nmapped: geometric means of the ratios of LUTs, the worst case, cases above 1")
+        for group, title in ((True, "stored"), (False, "random")):
+            for setting in settings:
+                for kind in ("whole", "solver", "emission"):
+                    some = [r["mapped"][kind] for r in rows if r["peer"] == setting and r["stored"] == group and r.get("mapped")]
+                    known = [r for r in some if r]
+                    if known:
+                        print(f"{title:7} {setting:15} {kind:8} {geometric_mean(known):.4f}  worst {max(known):.3f}  above 1: "
+                              f"{sum(r > 1 for r in known)} of {len(known)}, {len(some) - len(known)} without a circuit")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
     if failures:

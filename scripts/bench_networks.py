@@ -35,7 +35,6 @@ import netlist_sim
 from measure import Weft, WeftError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CELLS = ROOT / "bench/cells"
 sys.path.insert(0, str(ROOT / "bench"))
 import dense_models
 
@@ -170,14 +169,6 @@ class Bench:
             self.problems.append(f"{name}: {differing} of {len(outputs)} outputs of {tool} differ from Weft's")
         return answer | {"differing": differing}
 
-    def map_peer(self, answer, tool, with_cells):
-        instances = "".join(pathlib.Path(s).read_text() for s in answer["sources"])
-        static = [pathlib.Path(s) for s in answer["static"] if pathlib.Path(s).stem + " #" in instances]
-        if with_cells:
-            static = [s for s in static if s.stem not in ("shift_adder", "ternary_adder")]
-            static += [CELLS / "carry_adders.v", CELLS / f"{tool}.v"]
-        return mapping.mapped([*answer["sources"], *static], answer["top"], extra=answer["extra"], timeout=self.options.timeout)
-
     def run(self, name, where, convert, weights):
         print(f"{name}: {where}; weights {weights}", flush=True)
         model, further = model_of(name, where, self.options.data, self.work)
@@ -197,7 +188,7 @@ class Bench:
                     continue
                 for with_cells in (True, False):
                     who = f"{tool}{'*' if answer['ties_up'] else ''} {'with cells' if with_cells else 'as emitted'}"
-                    result = self.mapped(name, who, lambda: self.map_peer(answer, tool, with_cells))
+                    result = self.mapped(name, who, lambda: mapping.mapped_peer(answer, tool, with_cells, self.options.timeout))
                     row = self.row(name, who, result, answer["cycles"], answer["seconds"], kind="peer", tool=tool,
                                    same=not answer["ties_up"], note=f"{answer['differing']} of {len(outputs)} vectors differ")
                     if result and row["same"] and result["lut"] <= self.options.simulate:
@@ -232,8 +223,8 @@ class Bench:
         """The mapped netlist of a peer against Weft's outputs."""
         rows = min(len(inputs), 100)
         try:
-            bad = netlist_sim.mismatches(result["netlist"], answer["top"], stored(inputs[:rows], answer["inputs"]),
-                                         [sum(k) for k in answer["inputs"]], stored(outputs[:rows], answer["outputs"]),
+            bad = netlist_sim.mismatches(result["netlist"], answer["top"], netlist_sim.stored(inputs[:rows], answer["inputs"]),
+                                         [sum(k) for k in answer["inputs"]], netlist_sim.stored(outputs[:rows], answer["outputs"]),
                                          [sum(k) for k in answer["outputs"]], answer["cycles"])
         except (subprocess.SubprocessError, RuntimeError) as error:
             self.problems.append(f"{row['case']}: {row['who']}: the netlist was not simulated: {error}")
@@ -259,11 +250,6 @@ class Bench:
             if known:
                 mean = math.exp(sum(map(math.log, known)) / len(known))
                 print(f"\n{tool}: geometric mean of the LUT ratio {mean:.3f}, worst {max(known):.3f}, over {len(known)} of {len(found)} cases")
-
-
-def stored(codes, types):
-    """Codes as a peer's ports hold them: (sign, integer bits, fraction bits) of each column leave out low zeros of the codes."""
-    return [[(int(c) << f if f >= 0 else int(c) >> -f) for c, (_, _, f) in zip(row, types)] for row in codes]
 
 
 def best_of_peers(rows):

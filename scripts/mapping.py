@@ -106,6 +106,19 @@ def longest_path_ps(module):
     return worst + REGISTER_PS
 
 
+CELLS = pathlib.Path(__file__).resolve().parent.parent / "bench/cells"
+
+
+def mapped_peer(circuit, tool, with_cells, timeout=None):
+    """mapped() of what bench/network_peers.py or cmvm_peers.py wrote, as it is or with the adders of bench/cells."""
+    instances = "".join(pathlib.Path(s).read_text() for s in circuit["sources"])
+    static = [pathlib.Path(s) for s in circuit["static"] if pathlib.Path(s).stem + " #" in instances]
+    if with_cells:
+        static = [s for s in static if s.stem not in ("shift_adder", "ternary_adder")]
+        static += [CELLS / "carry_adders.v", CELLS / f"{tool}.v"]
+    return mapped([*circuit["sources"], *static], circuit["top"], extra=circuit["extra"], timeout=timeout)
+
+
 class MappingError(Exception):
     """Yosys failed or took too long; the text is the end of what it said."""
 
@@ -117,7 +130,7 @@ def mapped(sources, top, family="xcup", timeout=None, extra=(), cache=None, only
     """
     folder = pathlib.Path(cache) if cache else cache_folder()
     script = SCRIPT.format(family=family, top=top)
-    digest = hashlib.sha256(f"{yosys_version()}\0{script}\0path 2\0".encode())
+    digest = hashlib.sha256(f"{yosys_version()}\0{script}\0path 2, ports\0".encode())
     for path in [*sources, *extra]:
         digest.update(pathlib.Path(path).read_bytes() + b"\0")
     entry = folder / (digest.hexdigest() + ".json")
@@ -152,7 +165,8 @@ def mapped(sources, top, family="xcup", timeout=None, extra=(), cache=None, only
         seconds = after.children_user - before.children_user
         module = json.loads((scratch / "netlist.json").read_text())["modules"][top]
         result = {**classify(cells), "path_ps": longest_path_ps(module), "cells": cells, "seconds": round(seconds, 2), "top": top,
-                  "family": family}
+                  "family": family,
+                  "ports": {name: len(port["bits"]) for name, port in module["ports"].items()}}
         text = (scratch / "netlist.v").read_text()
     for path, content in ((netlist, text), (entry, json.dumps(result, indent=1))):
         partial = path.with_suffix(path.suffix + f".{os.getpid()}")

@@ -23,6 +23,11 @@ def packed(rows, widths):
     return "\n".join(lines) + "\n"
 
 
+def stored(codes, types):
+    """Codes as a peer's ports hold them: (sign, integer bits, fraction bits) of each column leave out low zeros of the codes."""
+    return [[(int(c) << f if f >= 0 else int(c) >> -f) for c, (_, _, f) in zip(row, types)] for row in codes]
+
+
 def mismatches(netlist, top, inputs, in_widths, outputs, out_widths, cycles, in_port="model_inp", out_port="model_out",
                clock="clk", timeout=1800):
     """Number of rows whose outputs differ `cycles` clocks after their inputs. Rows are whole numbers."""
