@@ -7,7 +7,7 @@
 
 #include "weft/hw/cost.h"
 #include "weft/hw/port_plan.h"
-#include "weft/netlist/verilog_tree.h"
+#include "weft/netlist/hdl_tree.h"
 
 namespace weft::hw {
 

@@ -43,6 +43,7 @@ Result<Lowered> Lowering::run() {
     if (used[i]) order.push_back(i);
   }
   module_names_.unique("tb");
+  module_names_.unique("types");
   for (std::size_t i : order) {
     if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, {}, "planning was cancelled");
     if (ctx_.progress != nullptr) ctx_.progress->update("plan", i, graph_.values.size());

@@ -10,7 +10,7 @@
 #include "weft/hw/design.h"
 #include "weft/hw/signal.h"
 #include "weft/netlist/builder.h"
-#include "weft/netlist/verilog_tree.h"
+#include "weft/netlist/hdl_tree.h"
 
 namespace weft::hw {
 

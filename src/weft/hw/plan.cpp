@@ -9,8 +9,8 @@
 #include "weft/hw/design.h"
 #include "weft/hw/lowering.h"
 #include "weft/netlist/builder.h"
+#include "weft/netlist/hdl_tree.h"
 #include "weft/netlist/register_count.h"
-#include "weft/netlist/verilog_tree.h"
 #include "weft/shiftadd/digits.h"
 
 namespace weft::hw {

@@ -3,30 +3,19 @@
 
 #include <fmt/format.h>
 
-#include "weft/backends/verilog/circuit.h"
+#include "weft/backends/verilog/testbench.h"
+#include "weft/hw/circuit.h"
+#include "weft/hw/interface.h"
+#include "weft/netlist/print_verilog.h"
 
 namespace weft::backends::verilog {
 
 Result<support::FileSet> emit(const hw::Design& design, const EmitOptions& options, Context& ctx) {
-  for (const auto* ports : {&design.inputs, &design.outputs}) {
-    for (const hw::PortPlan& port : *ports) {
-      // IEEE 1364 guarantees vectors of 2^16 bits; the tools take more, Verilator 2^20 or so.
-      if (port.width_bits() > (std::int64_t{1} << 20) || port.elements == 0) {
-        return ctx.fail(Kind::LimitExceeded, design.graph.at(port.value).origin,
-                        fmt::format("port `{}` has {} bits; a parallel design takes 1 to {}", port.name,
-                                    port.width_bits(), std::int64_t{1} << 20));
-      }
-    }
-  }
-  const Circuit circuit(design);
+  WEFT_TRY(const auto trees, hw::design_trees(design, ctx));
   support::FileSet files;
-  for (const ModuleView& view : circuit.modules()) {
-    if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "writing Verilog was cancelled");
-    files[fmt::format("rtl/{}.v", view.name)] = print_module(circuit, view).print();
-  }
-  files[fmt::format("rtl/{}.v", design.top)] = print_top(circuit).print();
+  for (const auto& tree : trees) files[fmt::format("rtl/{}.v", tree.name())] = netlist::print_verilog(tree);
   if (options.testbench) files[fmt::format("tb/{}_tb.v", design.top)] = print_testbench(design);
-  files["interface.json"] = print_interface(design);
+  files["interface.json"] = hw::print_interface(design);
   return files;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "weft/backends/verilog/testbench.h"
+
 #include <fmt/format.h>
 
-#include "weft/backends/verilog/circuit.h"
+#include <iterator>
 
 namespace weft::backends::verilog {
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "weft/backends/verilog/circuit.h"
+#include "weft/hw/interface.h"
+
 #include "weft/fixed/rational.h"
 #include "weft/support/json.h"
 
-namespace weft::backends::verilog {
+namespace weft::hw {
 
 namespace {
 
-support::Json describe(const hw::Design& design, const hw::PortPlan& port, const std::string& model_name) {
+support::Json describe(const Design& design, const PortPlan& port, const std::string& model_name) {
   const exact::Value& value = design.graph.at(port.value);
   support::Json json;
   json["port"] = port.name;
@@ -36,7 +37,7 @@ support::Json describe(const hw::Design& design, const hw::PortPlan& port, const
 
 }  // namespace
 
-std::string print_interface(const hw::Design& design) {
+std::string print_interface(const Design& design) {
   support::Json json;
   json["top"] = design.top;
   json["style"] = "parallel";
@@ -63,4 +64,4 @@ std::string print_interface(const hw::Design& design) {
   return support::dump_json(json) + "\n";
 }
 
-}  // namespace weft::backends::verilog
+}  // namespace weft::hw

@@ -3,20 +3,20 @@
 
 #include <algorithm>
 
-#include "weft/backends/verilog/circuit.h"
 #include "weft/fixed/rational.h"
+#include "weft/hw/circuit.h"
 
-namespace weft::backends::verilog {
+namespace weft::hw {
 
 using netlist::Cell;
 using netlist::Expr;
+using netlist::HdlModule;
 using netlist::NetId;
 using netlist::Op;
-using netlist::VerilogModule;
 
 namespace {
 
-std::string describe(const hw::Design& design, const hw::PortPlan& port) {
+std::string describe(const Design& design, const PortPlan& port) {
   const exact::Value& value = design.graph.at(port.value);
   const std::string scale =
       value.scale.per_tensor() ? "scale " + fixed::to_string(value.scale.at(0)) : "a scale per channel";
@@ -24,7 +24,7 @@ std::string describe(const hw::Design& design, const hw::PortPlan& port) {
                      port.is_signed ? "signed" : "unsigned", to_string(value.shape), scale);
 }
 
-void print_header(const hw::Design& design, VerilogModule& out) {
+void print_header(const Design& design, HdlModule& out) {
   out.header(fmt::format("{}: parallel pipeline of network `{}`.", design.top, design.graph.name));
   out.header("");
   out.header(
@@ -45,11 +45,11 @@ void print_header(const hw::Design& design, VerilogModule& out) {
 
 }  // namespace
 
-VerilogModule print_top(const Circuit& circuit) {
-  const hw::Design& design = circuit.design();
+HdlModule top_tree(const Circuit& circuit) {
+  const Design& design = circuit.design();
   const netlist::Netlist& netlist = circuit.netlist();
-  const hw::PlanOptions& options = design.options;
-  VerilogModule out(design.top);
+  const PlanOptions& options = design.options;
+  HdlModule out(design.top);
   print_header(design, out);
   out.input("clk", 1);
   out.input("rst", 1);
@@ -133,4 +133,4 @@ VerilogModule print_top(const Circuit& circuit) {
   return out;
 }
 
-}  // namespace weft::backends::verilog
+}  // namespace weft::hw

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "weft/backends/verilog/circuit.h"
+#include "weft/hw/circuit.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
 
-namespace weft::backends::verilog {
+namespace weft::hw {
 
 using netlist::Cell;
 using netlist::NetId;
 using netlist::Op;
 using netlist::Term;
 
-Circuit::Circuit(const hw::Design& design)
+Circuit::Circuit(const Design& design)
     : design_(design), depth_(netlist::register_depths(design.netlist, design.pipeline)) {
   const netlist::Netlist& netlist = design.netlist;
   std::vector<std::vector<std::uint32_t>> cells(netlist.modules.size());
@@ -56,4 +58,30 @@ Circuit::Circuit(const hw::Design& design)
   }
 }
 
-}  // namespace weft::backends::verilog
+Result<void> check_ports(const Design& design, Context& ctx) {
+  for (const auto* ports : {&design.inputs, &design.outputs}) {
+    for (const PortPlan& port : *ports) {
+      // IEEE 1364 guarantees vectors of 2^16 bits; the tools take more, Verilator 2^20 or so.
+      if (port.width_bits() > (std::int64_t{1} << 20) || port.elements == 0) {
+        return ctx.fail(Kind::LimitExceeded, design.graph.at(port.value).origin,
+                        fmt::format("port `{}` has {} bits; a parallel design takes 1 to {}", port.name,
+                                    port.width_bits(), std::int64_t{1} << 20));
+      }
+    }
+  }
+  return {};
+}
+
+Result<std::vector<netlist::HdlModule>> design_trees(const Design& design, Context& ctx) {
+  WEFT_TRY_VOID(check_ports(design, ctx));
+  const Circuit circuit(design);
+  std::vector<netlist::HdlModule> trees;
+  for (const ModuleView& view : circuit.modules()) {
+    if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "writing the modules was cancelled");
+    trees.push_back(module_tree(circuit, view));
+  }
+  trees.push_back(top_tree(circuit));
+  return trees;
+}
+
+}  // namespace weft::hw

@@ -6,24 +6,24 @@
 #include <set>
 #include <tuple>
 
-#include "weft/backends/verilog/circuit.h"
+#include "weft/hw/circuit.h"
 
-// All nets are unsigned vectors; signs are extended by hand, so that no rule of Verilog's mixed-sign expressions
+// All nets are unsigned vectors; signs are extended by hand, so that no language's rule of mixed-sign expressions
 // applies and synthesis sees adders of exactly the width that is needed. An adder that reads another adder directly
 // computes its lowest bit beside the carry chain: with a second reader of that bit, synthesis tools keep the two adders
 // apart instead of merging them into carry-save form, which costs more LUTs.
 
-namespace weft::backends::verilog {
+namespace weft::hw {
 
 namespace {
 
 using netlist::Cell;
 using netlist::Expr;
+using netlist::HdlModule;
 using netlist::NetId;
 using netlist::Netlist;
 using netlist::Op;
 using netlist::Term;
-using netlist::VerilogModule;
 
 /// An operand as its reader sees it.
 struct Operand {
@@ -93,8 +93,8 @@ class ModulePrinter {
   ModulePrinter(const Circuit& circuit, const ModuleView& view)
       : circuit_(circuit), netlist_(circuit.netlist()), view_(view), out_(view.name) {}
 
-  VerilogModule print() {
-    const hw::Design& design = circuit_.design();
+  HdlModule print() {
+    const Design& design = circuit_.design();
     out_.header(netlist_.modules[view_.module].label + " of " + design.top);
     if (view_.has_registers) out_.input("clk", 1);
     if (view_.has_registers && design.options.clock_enable) {
@@ -220,8 +220,8 @@ class ModulePrinter {
         Expr left = field(a, common);
         Expr right = field(b, common);
         if (is_signed) {
-          left = Expr::call("$signed", left);
-          right = Expr::call("$signed", right);
+          left = Expr::as_signed(left);
+          right = Expr::as_signed(right);
         }
         out_.wire(name, w, Expr::at_least(left, right));
         break;
@@ -255,7 +255,7 @@ class ModulePrinter {
         const bool is_signed = a.is_signed || b.is_signed;
         const auto factor = [&](const Operand& o) {
           if (!is_signed) return o.all();
-          return Expr::call("$signed", field(o, o.width_bits + (o.is_signed ? 0 : 1)));
+          return Expr::as_signed(field(o, o.width_bits + (o.is_signed ? 0 : 1)));
         };
         out_.wire(name, w, factor(a) * factor(b));
         break;
@@ -373,7 +373,7 @@ class ModulePrinter {
   const Circuit& circuit_;
   const Netlist& netlist_;
   const ModuleView& view_;
-  VerilogModule out_;
+  HdlModule out_;
   netlist::NameScope scope_;
   std::map<Tap, std::string> names_;
   std::map<std::uint32_t, Expr> input_bits_;
@@ -382,8 +382,8 @@ class ModulePrinter {
 
 }  // namespace
 
-netlist::VerilogModule print_module(const Circuit& circuit, const ModuleView& view) {
+netlist::HdlModule module_tree(const Circuit& circuit, const ModuleView& view) {
   return ModulePrinter(circuit, view).print();
 }
 
-}  // namespace weft::backends::verilog
+}  // namespace weft::hw

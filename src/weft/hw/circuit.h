@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Which nets of a planned design cross module borders, and under which names. Internal to the Verilog backend.
+/// A planned design as modules of a hardware description, in no language: which nets cross module borders, and what
+/// stands in each module.
 #pragma once
 
 #include <compare>
@@ -10,9 +11,9 @@
 #include <vector>
 
 #include "weft/hw/design.h"
-#include "weft/netlist/verilog_tree.h"
+#include "weft/netlist/hdl_tree.h"
 
-namespace weft::backends::verilog {
+namespace weft::hw {
 
 /// A net, `delay` registers later.
 struct Tap {
@@ -24,7 +25,7 @@ struct Tap {
 /// What one module of the netlist takes and gives. The result bus holds the exported taps, the first in the low bits.
 struct ModuleView {
   std::uint32_t module = 0;
-  std::string name;                  ///< of the Verilog module
+  std::string name;                  ///< of the printed module
   std::vector<std::uint32_t> cells;  ///< in order, constants left out
   std::vector<std::uint32_t> producers;
   std::map<Tap, int> exports;  ///< tap -> lowest bit in the result bus
@@ -35,9 +36,9 @@ struct ModuleView {
 /// The design seen as modules with buses between them.
 class Circuit {
  public:
-  explicit Circuit(const hw::Design& design);
+  explicit Circuit(const Design& design);
 
-  [[nodiscard]] const hw::Design& design() const { return design_; }
+  [[nodiscard]] const Design& design() const { return design_; }
   [[nodiscard]] const netlist::Netlist& netlist() const { return design_.netlist; }
   [[nodiscard]] const std::vector<ModuleView>& modules() const { return modules_; }
   /// The view of a netlist module; it must have cells.
@@ -52,19 +53,19 @@ class Circuit {
   }
 
  private:
-  const hw::Design& design_;
+  const Design& design_;
   std::vector<ModuleView> modules_;
   std::vector<std::size_t> view_of_;
   std::vector<int> depth_;
 };
 
-/// One module of the netlist as Verilog.
-netlist::VerilogModule print_module(const Circuit& circuit, const ModuleView& view);
+/// Fails with LimitExceeded when a port is empty or wider than the tools take.
+Result<void> check_ports(const Design& design, Context& ctx);
+/// One module of the netlist.
+netlist::HdlModule module_tree(const Circuit& circuit, const ModuleView& view);
 /// The module that joins them, with ports and valid bits.
-netlist::VerilogModule print_top(const Circuit& circuit);
-/// tb/<top>_tb.v.
-std::string print_testbench(const hw::Design& design);
-/// interface.json.
-std::string print_interface(const hw::Design& design);
+netlist::HdlModule top_tree(const Circuit& circuit);
+/// All of them, the top last: every module stands behind those it has instances of.
+Result<std::vector<netlist::HdlModule>> design_trees(const Design& design, Context& ctx);
 
-}  // namespace weft::backends::verilog
+}  // namespace weft::hw
