@@ -34,7 +34,7 @@ void bind_options(py::module_& m) {
       .def(py::init<>())
       .def_readwrite("lowering", &ConvertOptions::lowering)
       .def_readwrite("io", &ConvertOptions::io, "\"parallel\".")
-      .def_readwrite("target", &ConvertOptions::target, "\"verilog\" or \"vitis\".")
+      .def_readwrite("target", &ConvertOptions::target, "\"verilog\", \"vhdl\" or \"vitis\".")
       .def_readwrite("part", &ConvertOptions::part, "Part number, see `weft targets`.")
       .def_readwrite("clock_ns", &ConvertOptions::clock_ns, "Clock period in ns.")
       .def_readwrite("max_latency_cycles", &ConvertOptions::max_latency_cycles, "Upper bound of the latency.")
@@ -53,7 +53,8 @@ void bind_options(py::module_& m) {
       .def(py::init<>())
       .def_readwrite("data", &VerifyOptions::data, "Data file whose rows become vectors.")
       .def_readwrite("samples", &VerifyOptions::samples, "Number of vectors.")
-      .def_readwrite("simulator", &VerifyOptions::simulator, "\"verilator\", \"iverilog\" or \"csim\".")
+      .def_readwrite("simulator", &VerifyOptions::simulator,
+                     "\"verilator\", \"iverilog\", \"ghdl\" or \"csim\"; empty: the first that runs the project.")
       .def_readwrite("timeout_seconds", &VerifyOptions::timeout_seconds, "Limit of the simulation.")
       .def_readwrite("ap_types", &VerifyOptions::ap_types, "Folder of the open ap_types headers, for csim.");
 

@@ -157,7 +157,7 @@ class Design(_Runner):
         x: Arrays | None = None,
         *,
         samples: int = 1000,
-        simulator: str = "verilator",
+        simulator: str = "",
         seed: int = 1,
         timeout_seconds: float = 3600.0,
         ap_types: PathLike = "",

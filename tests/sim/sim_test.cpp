@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The conformance table in hardware: every case as Verilog in Icarus, a dense network in Verilator, every case as HLS
-// C++ where the open ap_types headers are installed (WEFT_AP_TYPES), and the shipped example from file to verified
-// Verilog.
+// The conformance table in hardware: every case as Verilog in Icarus and as VHDL in GHDL, a dense network in Verilator,
+// every case as HLS C++ where the open ap_types headers are installed (WEFT_AP_TYPES), and the shipped example from
+// file to verified Verilog.
 #include <gtest/gtest.h>
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -13,6 +14,7 @@
 #include "tests/paths/paths.h"
 #include "weft/backends/hls/emit.h"
 #include "weft/backends/verilog/emit.h"
+#include "weft/backends/vhdl/emit.h"
 #include "weft/driver/convert.h"
 #include "weft/driver/csim.h"
 #include "weft/driver/simulate.h"
@@ -99,6 +101,30 @@ TEST_P(Hardware, VerilogEqualsTheEmulator) {
   EXPECT_EQ(result->interval_cycles, design->interval_cycles);
 }
 
+TEST_P(Hardware, VhdlEqualsTheEmulator) {
+  if (!driver::program_exists("ghdl")) GTEST_SKIP() << "ghdl is not installed";
+  prepare();
+  const std::size_t i = GetParam();
+  const double periods[] = {1.5, 5.0, 40.0};
+  const auto design = hw::plan(exact_,
+                               {.clock_ns = periods[(i + 1) % 3],
+                                .register_inputs = i % 2 == 1,
+                                .clock_enable = i % 5 == 0,
+                                .valid = i % 4 != 3},
+                               ctx_);
+  ASSERT_TRUE(design.ok()) << problems();
+  const auto emitted = backends::vhdl::emit(*design, ctx_);
+  ASSERT_TRUE(emitted.ok()) << problems();
+  write(emitted->files);
+  const auto result =
+      driver::simulate({.project = folder_, .top = design->top, .simulator = "ghdl"}, exact_, inputs_, outputs_, ctx_);
+  ASSERT_TRUE(result.ok()) << problems();
+  EXPECT_EQ(result->samples, kSamples);
+  EXPECT_EQ(result->mismatches, 0);
+  EXPECT_EQ(result->latency_cycles, design->latency_cycles);
+  EXPECT_EQ(result->interval_cycles, design->interval_cycles);
+}
+
 TEST_P(Hardware, HlsEqualsTheEmulator) {
   if (ap_types().empty()) GTEST_SKIP() << "WEFT_AP_TYPES is not set: the open ap_types headers are not there";
   prepare();
@@ -114,6 +140,97 @@ TEST_P(Hardware, HlsEqualsTheEmulator) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, Hardware, ::testing::Range(std::size_t{0}, all_cases().size()),
                          [](const auto& row) { return all_cases()[row.param].name; });
+
+/// Vectors of random codes for a graph, expected codes by the plain executor.
+struct Vectors {
+  std::vector<std::vector<Int>> inputs;
+  std::vector<std::vector<Int>> outputs;
+};
+
+Vectors random_vectors(const exact::Graph& graph, int samples) {
+  exact::Random random(5);
+  Vectors out{std::vector<std::vector<Int>>(graph.inputs.size()), std::vector<std::vector<Int>>(graph.outputs.size())};
+  for (int s = 0; s < samples; ++s) {
+    const auto codes = exact::random_codes(graph, random);
+    const auto plain = emulate::run_plain(graph, codes);
+    for (std::size_t i = 0; i < codes.size(); ++i)
+      out.inputs[i].insert(out.inputs[i].end(), codes[i].begin(), codes[i].end());
+    for (std::size_t o = 0; o < out.outputs.size(); ++o) {
+      const auto& row = plain.values[graph.outputs[o].value.index];
+      out.outputs[o].insert(out.outputs[o].end(), row.begin(), row.end());
+    }
+  }
+  return out;
+}
+
+TEST(Vhdl, TheBenchSeesWrongOutputsUnderNamesThatVhdlReserves) {
+  if (!driver::program_exists("ghdl")) GTEST_SKIP() << "ghdl is not installed";
+  const fs::path folder = fs::temp_directory_path() / ("weft vhdl " + std::to_string(::getpid()));
+  for (const bool valid : {true, false}) {
+    diag::Engine engine;
+    Context ctx{engine};
+    exact::Graph graph = exact::random_graph(3, {.dense_layers = 1});
+    graph.inputs[0].name = "signal__of";
+    for (auto& value : graph.values) value.name = value.name.empty() ? "resize" : "signal";
+    const auto design = hw::plan(graph, {.top = "_entity_", .valid = valid}, ctx);
+    ASSERT_TRUE(design.ok());
+    EXPECT_EQ(design->inputs[0].name, "in_signal__of");
+    const auto emitted = backends::vhdl::emit(*design, ctx);
+    ASSERT_TRUE(emitted.ok());
+    support::FileSet files = emitted->files;
+    files["weft.json"] = "{}\n";
+    ASSERT_TRUE(support::write_directory(folder, files, ctx).ok());
+    Vectors vectors = random_vectors(graph, 20);
+    const driver::SimulationRequest request{.project = folder, .top = design->top, .simulator = "ghdl"};
+    const auto right = driver::simulate(request, graph, vectors.inputs, vectors.outputs, ctx);
+    ASSERT_TRUE(right.ok()) << (engine.all().empty() ? "" : diag::to_text(engine.all().back()));
+    EXPECT_EQ(right->mismatches, 0);
+    EXPECT_EQ(right->latency_cycles, design->latency_cycles);
+    // Three samples are falsified, each by one code.
+    const auto stride = static_cast<std::size_t>(design->outputs[0].elements);
+    for (const std::size_t s : {0U, 7U, 19U}) {
+      Int& code = vectors.outputs[0][s * stride];
+      code += code > 0 ? -1 : 1;
+    }
+    const auto wrong = driver::simulate(request, graph, vectors.inputs, vectors.outputs, ctx);
+    ASSERT_TRUE(wrong.ok());
+    EXPECT_EQ(wrong->samples, 20);
+    EXPECT_EQ(wrong->mismatches, 3);
+  }
+  fs::remove_all(folder);
+}
+
+TEST(Vhdl, FromFileToVerifiedVhdl) {
+  if (!driver::program_exists("ghdl")) GTEST_SKIP() << "ghdl is not installed";
+  const fs::path examples = test::source_dir() / "examples" / "digits";
+  const fs::path folder = fs::temp_directory_path() / ("weft_vhdl_" + std::to_string(::getpid()));
+  diag::Engine engine;
+  Context ctx{engine};
+  driver::ConvertOptions options;
+  options.target = "vhdl";
+  ASSERT_TRUE(driver::convert(examples / "digits.h5", folder, options, ctx).ok());
+  const auto result = driver::verify(folder, {.data = examples / "x_test.npy", .samples = 100}, ctx);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->simulator, "ghdl");
+  EXPECT_EQ(result->mismatches, 0);
+  EXPECT_EQ(result->samples, 600);
+  EXPECT_EQ(result->latency_cycles, result->predicted_latency_cycles);
+  EXPECT_FALSE(engine.has_errors());
+  // Verilog's simulators do not read it.
+  EXPECT_FALSE(driver::verify(folder, {.simulator = "verilator"}, ctx).ok());
+  EXPECT_EQ(engine.all().back().kind, Kind::UsageInvalid);
+  // There are no vendor cells in VHDL.
+  options.primitives = "xilinx";
+  diag::Engine refusal;
+  Context refused{refusal};
+  EXPECT_FALSE(driver::convert(examples / "digits.h5", folder, options, refused).ok());
+  ASSERT_TRUE(refusal.has_errors());
+  const auto all = refusal.all();
+  EXPECT_TRUE(std::any_of(all.begin(), all.end(), [](const auto& d) {
+    return d.kind == Kind::DoesNotFit && d.message.find("--primitives xilinx") != std::string::npos;
+  }));
+  fs::remove_all(folder);
+}
 
 TEST(Example, FromFileToVerifiedVerilog) {
   if (!driver::program_exists("verilator")) GTEST_SKIP() << "verilator is not installed";

@@ -16,13 +16,13 @@ void add_convert(CLI::App& root, App& app) {
   };
   auto options = std::make_shared<Options>();
   auto& o = options->convert;
-  auto* command = root.add_subcommand("convert", "model file to a folder with Verilog or an HLS project");
+  auto* command = root.add_subcommand("convert", "model file to a folder with Verilog, VHDL or an HLS project");
   command->add_option("MODEL", options->model, "model file")->required();
   command->add_option("-o,--output", options->output, "folder to write")->required();
   command->add_option("--io", o.io, "parallel (a new event every cycle) or stream")
       ->capture_default_str()
       ->group("Hardware");
-  command->add_option("--target", o.target, "verilog or vitis")->capture_default_str()->group("Hardware");
+  command->add_option("--target", o.target, "verilog, vhdl or vitis")->capture_default_str()->group("Hardware");
   command->add_option("--part", o.part, "part, see `weft targets` (default xcvu9p)")->group("Hardware");
   command->add_option("--clock-ns", o.clock_ns, "clock period in ns (default 5)")->group("Hardware");
   command

@@ -21,9 +21,10 @@ void add_verify(CLI::App& root, App& app) {
   command->add_option("--samples", options->verify.samples, "vectors: extremes and random ones")
       ->capture_default_str()
       ->check(CLI::Range(1, 10000000));
-  command->add_option("--simulator", options->verify.simulator, "verilator, iverilog or csim (HLS projects)")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"verilator", "iverilog", "csim"}));
+  command
+      ->add_option("--simulator", options->verify.simulator,
+                   "verilator or iverilog (Verilog), ghdl (VHDL), csim (HLS); default: the first of the project")
+      ->check(CLI::IsMember({"verilator", "iverilog", "ghdl", "csim"}));
   command->add_option("--timeout", options->verify.timeout_seconds, "seconds for the simulation")
       ->capture_default_str();
   command->add_option("--ap-types", options->verify.ap_types, "folder of the open ap_types headers, for csim")

@@ -7,6 +7,7 @@
 
 #include "weft/backends/hls/emit.h"
 #include "weft/backends/verilog/emit.h"
+#include "weft/backends/vhdl/emit.h"
 #include "weft/driver/run.h"
 
 namespace weft::driver {
@@ -49,9 +50,15 @@ Result<void> check_options(const Session& session, const ConvertOptions& options
     return fail(Kind::UsageInvalid, fmt::format("--io {} is neither parallel nor stream", options.io));
   if (options.io == "stream")
     return fail(Kind::DoesNotFit, "--io stream is not written yet; dense networks go with --io parallel");
-  if (options.target != "verilog" && options.target != "vitis")
+  if (options.target != "verilog" && options.target != "vhdl" && options.target != "vitis")
     return fail(Kind::TargetUnknown,
-                fmt::format("--target {} is not written yet; there are verilog and vitis", options.target));
+                fmt::format("--target {} is not written yet; there are verilog, vhdl and vitis", options.target));
+  if (options.target == "vhdl" && options.primitives != "portable")
+    return fail(
+        Kind::DoesNotFit,
+        fmt::format("--primitives {} goes with --target verilog only; leave it out, portable VHDL runs on every "
+                    "part",
+                    options.primitives));
   if (options.primitives != "portable")
     return fail(Kind::DoesNotFit, fmt::format("--primitives {} is not written yet; portable Verilog runs on every part",
                                               options.primitives));
@@ -158,6 +165,9 @@ Result<Json> convert(const fs::path& model, const fs::path& directory, const Con
   support::FileSet files;
   if (options.target == "vitis") {
     WEFT_TRY(files, backends::hls::emit(design, {}, ctx));
+  } else if (options.target == "vhdl") {
+    WEFT_TRY(auto emitted, backends::vhdl::emit(design, ctx));
+    files = std::move(emitted.files);
   } else {
     WEFT_TRY(files, backends::verilog::emit(design, {}, ctx));
   }

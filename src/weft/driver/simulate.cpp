@@ -9,6 +9,7 @@
 #include <map>
 #include <string_view>
 
+#include "weft/netlist/print_vhdl.h"
 #include "weft/support/json.h"
 
 namespace weft::driver {
@@ -40,17 +41,18 @@ std::vector<std::string> files_in(const fs::path& base, const std::string& folde
 }
 
 /// The bench `top` + "_tb", found when the request does not name the top.
-Result<std::string> find_bench(const SimulationRequest& request, Context& ctx) {
+Result<std::string> find_bench(const SimulationRequest& request, const std::string& ending, Context& ctx) {
   if (!request.top.empty()) {
     std::error_code error;
-    if (fs::is_regular_file(request.project / "tb" / (request.top + "_tb.v"), error)) return request.top + "_tb";
-    return ctx.fail(Kind::FileUnreadable, {.file = (request.project / "tb" / (request.top + "_tb.v")).string()},
-                    "the project has no such test bench");
+    const fs::path bench = request.project / "tb" / (request.top + "_tb" + ending);
+    if (fs::is_regular_file(bench, error)) return request.top + "_tb";
+    return ctx.fail(Kind::FileUnreadable, {.file = bench.string()}, "the project has no such test bench");
   }
-  const std::vector<std::string> benches = files_in(request.project, "tb", "_tb.v");
+  const std::vector<std::string> benches = files_in(request.project, "tb", "_tb" + ending);
   if (benches.size() != 1) {
-    return ctx.fail(Kind::FileUnreadable, {.file = (request.project / "tb").string()},
-                    fmt::format("{} test benches `*_tb.v` instead of one; name the top module", benches.size()));
+    return ctx.fail(
+        Kind::FileUnreadable, {.file = (request.project / "tb").string()},
+        fmt::format("{} test benches `*_tb{}` instead of one; name the top module", benches.size(), ending));
   }
   return fs::path(benches.front()).stem().string();
 }
@@ -115,41 +117,43 @@ class BuildFolder {
 };
 
 struct Commands {
-  ProcessRequest build;
+  std::vector<ProcessRequest> build;
   ProcessRequest run;
 };
 
 Commands verilator_commands(const SimulationRequest& request, const std::string& bench, std::int64_t samples,
                             const std::vector<std::string>& sources, const fs::path& folder) {
   Commands commands;
-  commands.build.program = "verilator";
-  commands.build.package = "verilator";
+  ProcessRequest build;
+  build.program = "verilator";
+  build.package = "verilator";
   // Registers start with random bits, so that a design that depends on their start is caught. -O1 compiles several
   // times faster than -O3 and the benches are short.
-  commands.build.arguments = {"--binary",
-                              "--timing",
-                              "-O3",
-                              "-Wno-fatal",
-                              "-Wno-lint",
-                              "-Wno-style",
-                              "--x-assign",
-                              "unique",
-                              "--x-initial",
-                              "unique",
-                              "--output-split",
-                              "20000",
-                              "-MAKEFLAGS",
-                              "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
-                              "-j",
-                              std::to_string(std::max(1, request.threads)),
-                              "--top-module",
-                              bench,
-                              fmt::format("-GSAMPLES={}", samples),
-                              "--Mdir",
-                              folder.string(),
-                              "-o",
-                              "simulator"};
-  commands.build.arguments.insert(commands.build.arguments.end(), sources.begin(), sources.end());
+  build.arguments = {"--binary",
+                     "--timing",
+                     "-O3",
+                     "-Wno-fatal",
+                     "-Wno-lint",
+                     "-Wno-style",
+                     "--x-assign",
+                     "unique",
+                     "--x-initial",
+                     "unique",
+                     "--output-split",
+                     "20000",
+                     "-MAKEFLAGS",
+                     "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
+                     "-j",
+                     std::to_string(std::max(1, request.threads)),
+                     "--top-module",
+                     bench,
+                     fmt::format("-GSAMPLES={}", samples),
+                     "--Mdir",
+                     folder.string(),
+                     "-o",
+                     "simulator"};
+  build.arguments.insert(build.arguments.end(), sources.begin(), sources.end());
+  commands.build.push_back(std::move(build));
   commands.run.program = (folder / "simulator").string();
   commands.run.arguments = {"+verilator+rand+reset+2",
                             fmt::format("+verilator+seed+{}", request.seed % 2147483646 + 1)};
@@ -160,13 +164,38 @@ Commands icarus_commands(const std::string& bench, std::int64_t samples, const s
                          const fs::path& folder) {
   const std::string program = (folder / "simulator.vvp").string();
   Commands commands;
-  commands.build.program = "iverilog";
-  commands.build.package = "iverilog";
-  commands.build.arguments = {"-g2001", "-o", program, "-s", bench, fmt::format("-P{}.SAMPLES={}", bench, samples)};
-  commands.build.arguments.insert(commands.build.arguments.end(), sources.begin(), sources.end());
+  ProcessRequest build;
+  build.program = "iverilog";
+  build.package = "iverilog";
+  build.arguments = {"-g2001", "-o", program, "-s", bench, fmt::format("-P{}.SAMPLES={}", bench, samples)};
+  build.arguments.insert(build.arguments.end(), sources.begin(), sources.end());
+  commands.build.push_back(std::move(build));
   commands.run.program = "vvp";
   commands.run.package = "iverilog";
   commands.run.arguments = {"-n", program};
+  return commands;
+}
+
+/// GHDL finds the order of analysis itself: units are imported, then made.
+Commands ghdl_commands(const SimulationRequest& request, const std::string& bench, std::int64_t samples,
+                       const std::vector<std::string>& sources, const fs::path& folder) {
+  const std::string unit = netlist::vhdl_identifier(bench);
+  const std::vector<std::string> options{"--std=08", "--workdir=" + folder.string()};
+  const auto command = [&](const char* name, const std::vector<std::string>& arguments) {
+    ProcessRequest process;
+    process.program = "ghdl";
+    process.package = "ghdl";
+    process.arguments = {name};
+    process.arguments.insert(process.arguments.end(), options.begin(), options.end());
+    process.arguments.insert(process.arguments.end(), arguments.begin(), arguments.end());
+    return process;
+  };
+  Commands commands;
+  commands.build.push_back(command("-i", sources));
+  commands.build.push_back(command("-m", {"-Wno-hide", unit}));
+  // Registers hold no number before their first value, which numeric_std reports for every sum.
+  commands.run = command("-r", {unit, "--ieee-asserts=disable", fmt::format("-gSAMPLES={}", samples),
+                                "-gDIR=" + fs::absolute(request.project).string()});
   return commands;
 }
 
@@ -309,23 +338,27 @@ std::optional<SimulationResult> parse_test_bench_line(const std::string& log) {
 }
 
 Result<SimulationResult> simulate(const SimulationRequest& request, Context& ctx) {
-  if (request.simulator != "verilator" && request.simulator != "iverilog") {
-    return ctx.fail(Kind::TargetUnknown, {},
-                    fmt::format("simulator `{}` is not known; take `verilator` or `iverilog`", request.simulator));
+  const bool vhdl = request.simulator == "ghdl";
+  if (request.simulator != "verilator" && request.simulator != "iverilog" && !vhdl) {
+    return ctx.fail(
+        Kind::TargetUnknown, {},
+        fmt::format("simulator `{}` is not known; take `verilator`, `iverilog` or `ghdl`", request.simulator));
   }
+  const std::string ending = vhdl ? ".vhd" : ".v";
   std::error_code error;
   const fs::path project = fs::absolute(request.project, error);
   for (const auto& [name, content] : request.vectors) {
     fs::create_directories((project / name).parent_path(), error);
     WEFT_TRY_VOID(support::write_file(project / name, content, ctx));
   }
-  WEFT_TRY(const std::string bench, find_bench(request, ctx));
+  WEFT_TRY(const std::string bench, find_bench(request, ending, ctx));
   WEFT_TRY(const Vectors vectors, read_vectors(project, ctx));
   const std::int64_t samples = request.samples > 0 ? std::min(request.samples, vectors.lines) : vectors.lines;
-  std::vector<std::string> sources = files_in(project, "rtl", ".v");
+  std::vector<std::string> sources = files_in(project, "rtl", ending);
   if (sources.empty())
-    return ctx.fail(Kind::FileUnreadable, {.file = (project / "rtl").string()}, "the project has no `rtl/*.v`");
-  sources.push_back("tb/" + bench + ".v");
+    return ctx.fail(Kind::FileUnreadable, {.file = (project / "rtl").string()},
+                    fmt::format("the project has no `rtl/*{}`", ending));
+  sources.push_back("tb/" + bench + ending);
 
   // Verilator's makefiles do not take paths with blanks.
   const bool blank = project.string().find_first_of(" \t") != std::string::npos;
@@ -333,16 +366,16 @@ Result<SimulationResult> simulate(const SimulationRequest& request, Context& ctx
       blank ? fs::temp_directory_path() / ("weft_" + support::sha256_hex(project.string()).substr(0, 16))
             : project / "build";
   const BuildFolder folder(build / request.simulator, request.keep_build);
-  Commands commands = request.simulator == "verilator"
+  Commands commands = vhdl ? ghdl_commands(request, bench, samples, sources, folder.path())
+                      : request.simulator == "verilator"
                           ? verilator_commands(request, bench, samples, sources, folder.path())
                           : icarus_commands(bench, samples, sources, folder.path());
-  commands.build.directory = commands.run.directory = project;
-  commands.build.timeout_seconds = commands.run.timeout_seconds = request.timeout_seconds;
-  commands.build.log = project / "logs" / (request.simulator + "_build.log");
+  commands.run.directory = project;
+  commands.run.timeout_seconds = request.timeout_seconds;
   commands.run.log = project / "logs" / (request.simulator + "_run.log");
-  commands.run.arguments.push_back(fmt::format("+samples={}", samples));
+  if (!vhdl) commands.run.arguments.push_back(fmt::format("+samples={}", samples));
 
-  if (samples < vectors.lines) {
+  if (samples < vectors.lines && !vhdl) {
     // Verilator stops at a file with more lines than the memory has words, so a part of the vectors is a set of files
     // of its own.
     fs::create_directories(folder.path() / "tb", error);
@@ -351,7 +384,16 @@ Result<SimulationResult> simulate(const SimulationRequest& request, Context& ctx
     commands.run.arguments.push_back("+dir=build/" + request.simulator);
   }
 
-  WEFT_TRY(const ProcessResult built, run_tool(commands.build, ctx));
+  double build_seconds = 0.0;
+  double peak_mb = 0.0;
+  for (ProcessRequest& command : commands.build) {
+    command.directory = project;
+    command.timeout_seconds = request.timeout_seconds;
+    command.log = project / "logs" / (request.simulator + "_build.log");
+    WEFT_TRY(const ProcessResult built, run_tool(command, ctx));
+    build_seconds += built.seconds;
+    peak_mb = std::max(peak_mb, built.peak_mb);
+  }
   WEFT_TRY(const ProcessResult ran, run_tool(commands.run, ctx));
   WEFT_TRY(const std::string log, support::read_file(commands.run.log, ctx));
   std::optional<SimulationResult> result = parse_test_bench_line(log);
@@ -360,9 +402,9 @@ Result<SimulationResult> simulate(const SimulationRequest& request, Context& ctx
                fmt::format("`{}` ended without the test bench's result line", request.simulator), last_lines(log, 12));
     return diag::failure;
   }
-  result->build_seconds = built.seconds;
-  result->seconds = built.seconds + ran.seconds;
-  result->peak_mb = std::max(built.peak_mb, ran.peak_mb);
+  result->build_seconds = build_seconds;
+  result->seconds = build_seconds + ran.seconds;
+  result->peak_mb = std::max(peak_mb, ran.peak_mb);
   result->log = commands.run.log;
   return std::move(*result);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Runs an emitted project's self-checking test bench in Verilator or Icarus Verilog.
+/// Runs an emitted project's self-checking test bench in Verilator, Icarus Verilog or GHDL.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@
 namespace weft::driver {
 
 struct SimulationRequest {
-  /// Holds rtl/*.v and tb/<top>_tb.v; logs go to logs/ in it.
+  /// Holds rtl/*.v and tb/<top>_tb.v (.vhd for GHDL); logs go to logs/ in it.
   std::filesystem::path project{};
-  /// Top module without "_tb"; empty means the only tb/*_tb.v there is.
+  /// Top module without "_tb"; empty means the only tb/*_tb.v (.vhd) there is.
   std::string top{};
-  /// "verilator" or "iverilog".
+  /// "verilator", "iverilog" or "ghdl".
   std::string simulator = "verilator";
   /// Vector files to write below the project first (tb/in_<name>.hex, tb/out_<name>.hex); empty means they lie there.
   support::FileSet vectors{};

@@ -2,6 +2,7 @@
 #include "weft/driver/verify.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -71,6 +72,19 @@ void add_extreme_sums(const exact::Graph& graph, const InputSpace& space, std::s
     }
     offset += n;
   }
+}
+
+/// The simulator asked for, which must run the language of the target, or the target's own.
+Result<std::string> simulator_of(const std::string& target, const std::string& wanted, Context& ctx) {
+  const std::vector<std::string> fitting = target == "vitis"  ? std::vector<std::string>{"csim"}
+                                           : target == "vhdl" ? std::vector<std::string>{"ghdl"}
+                                                              : std::vector<std::string>{"verilator", "iverilog"};
+  if (wanted.empty()) return fitting.front();
+  if (std::find(fitting.begin(), fitting.end(), wanted) == fitting.end())
+    return ctx.fail(Kind::UsageInvalid, {},
+                    fmt::format("`{}` does not run a project of --target {}; take `{}`", wanted, target,
+                                fmt::join(fitting, "` or `")));
+  return wanted;
 }
 
 }  // namespace
@@ -174,7 +188,7 @@ Result<VerifyResult> verify(const fs::path& project, const VerifyOptions& option
     return ctx.fail(Kind::ModelMalformed, {.file = (project / "weft.json").string()},
                     fmt::format("{}; convert the model again", e.what()));
   }
-  out.simulator = target == "vitis" ? "csim" : options.simulator;
+  WEFT_TRY(out.simulator, simulator_of(target, options.simulator, ctx));
   if (target == "vitis") {
     WEFT_TRY(
         const auto result,
@@ -189,7 +203,7 @@ Result<VerifyResult> verify(const fs::path& project, const VerifyOptions& option
   } else {
     WEFT_TRY(const auto result, simulate({.project = project,
                                           .top = top,
-                                          .simulator = options.simulator,
+                                          .simulator = out.simulator,
                                           .samples = samples,
                                           .timeout_seconds = options.timeout_seconds,
                                           .threads = ctx.threads},

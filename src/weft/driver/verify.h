@@ -16,8 +16,9 @@ struct VerifyOptions {
   /// Real data; its codes become vectors beside the random ones and the extremes.
   std::optional<std::filesystem::path> data{};
   std::int64_t samples = 1000;
-  /// "verilator", "iverilog", or "csim" for a Vitis project.
-  std::string simulator = "verilator";
+  /// "verilator" or "iverilog" for a Verilog project, "ghdl" for VHDL, "csim" for Vitis; empty: the first of its
+  /// target.
+  std::string simulator{};
   double timeout_seconds = 3600;
   /// Folder of the open ap_types headers, for csim.
   std::filesystem::path ap_types{};
