@@ -18,6 +18,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 KEPT = HERE / "kept"
 # Two inputs, three outputs, a merge and per-channel scales; and one-bit arithmetic.
+# Of these also VHDL, and the files for the vendors' tools in both languages.
+PROJECTS = {"bipolar"}
 MODELS = {"branches": "examples/fixtures/keras2/branches.h5", "bipolar": "examples/fixtures/onnx/bipolar.onnx"}
 
 
@@ -47,6 +49,16 @@ def written(weft, name, model, folder):
         raise SystemExit(f"{name}: two conversions differ in {', '.join(different) or 'their lists of files'}")
     for path in sorted((folder / "a/rtl").iterdir()):
         yield f"rtl/{path.name}", path.read_text()
+    if name not in PROJECTS:
+        return
+    run(weft, "convert", model, "-o", str(folder / "vhdl"), "--target", "vhdl", "--json")
+    for language in ("a", "vhdl"):
+        for path in sorted((folder / language).rglob("*")):
+            file = path.relative_to(folder / language)
+            if not path.is_file() or file.name in ("model.weft", "weft.json", "interface.json"):
+                continue
+            if language == "vhdl" or file.parts[0] not in ("rtl", "tb"):
+                yield f"{'vhdl' if language == 'vhdl' else 'project'}/{file}", path.read_text()
 
 
 def main():

@@ -18,6 +18,7 @@
 #include "weft/driver/convert.h"
 #include "weft/driver/csim.h"
 #include "weft/driver/simulate.h"
+#include "weft/driver/synthesize.h"
 #include "weft/driver/verify.h"
 #include "weft/emulate/emulator.h"
 #include "weft/exact/random_graph.h"
@@ -230,6 +231,31 @@ TEST(Vhdl, FromFileToVerifiedVhdl) {
     return d.kind == Kind::DoesNotFit && d.message.find("--primitives xilinx") != std::string::npos;
   }));
   fs::remove_all(folder);
+}
+
+TEST(Vhdl, SynthesizesToTheRegistersOfVerilog) {
+  if (!driver::program_exists("ghdl") || !driver::program_exists("yosys"))
+    GTEST_SKIP() << "ghdl or yosys is not installed";
+  const fs::path model = test::source_dir() / "examples" / "fixtures" / "onnx" / "bipolar.onnx";
+  std::vector<driver::Usage> usage;
+  for (const char* target : {"verilog", "vhdl"}) {
+    const fs::path folder = fs::temp_directory_path() / ("weft_synth_" + std::to_string(::getpid()));
+    diag::Engine engine;
+    Context ctx{engine};
+    driver::ConvertOptions options;
+    options.target = target;
+    options.top = "Two__Words";  // GHDL has its own way with capitals and with double underscores
+    ASSERT_TRUE(driver::convert(model, folder, options, ctx).ok()) << target;
+    const auto report = driver::synthesize(
+        {.project = folder, .vhdl = options.target == "vhdl", .top = options.top, .family = "xcup"}, ctx);
+    ASSERT_TRUE(report.ok()) << target << diag::to_text(engine.all().back());
+    usage.push_back(report->usage);
+    EXPECT_FALSE(fs::exists(folder / "build"));
+    fs::remove_all(folder);
+  }
+  EXPECT_GT(usage[0].ff, 0);
+  EXPECT_EQ(usage[0].ff, usage[1].ff);
+  EXPECT_EQ(usage[0].latch + usage[1].latch, 0);
 }
 
 TEST(Example, FromFileToVerifiedVerilog) {

@@ -69,9 +69,12 @@ void add_synth(CLI::App& root, App& app) {
         request.project = options->project;
         request.top = project.value("top", std::string());
         const Json choices = project.value("options", Json::object());
-        if (choices.value("target", std::string("verilog")) != "verilog")
-          return ctx.fail(Kind::UsageInvalid, {.file = options->project},
-                          "only Verilog projects can be synthesized with Yosys; convert with --target verilog");
+        const std::string target = choices.value("target", std::string("verilog"));
+        if (target != "verilog" && target != "vhdl")
+          return ctx.fail(
+              Kind::UsageInvalid, {.file = options->project},
+              "only Verilog and VHDL projects can be synthesized with Yosys; convert with --target verilog");
+        request.vhdl = target == "vhdl";
         if (!options->family.empty())
           request.family = options->family;
         else if (!request.liberty.empty())

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "weft/backends/hls/emit.h"
+#include "weft/backends/project/emit.h"
 #include "weft/backends/verilog/emit.h"
 #include "weft/backends/vhdl/emit.h"
 #include "weft/driver/run.h"
@@ -168,8 +169,13 @@ Result<Json> convert(const fs::path& model, const fs::path& directory, const Con
   } else if (options.target == "vhdl") {
     WEFT_TRY(auto emitted, backends::vhdl::emit(design, ctx));
     files = std::move(emitted.files);
+    files.merge(backends::project::emit(design, backends::project::Language::Vhdl, emitted.order));
   } else {
     WEFT_TRY(files, backends::verilog::emit(design, {}, ctx));
+    std::vector<std::string> sources;
+    for (const auto& [path, text] : files)
+      if (path.starts_with("rtl/")) sources.push_back(path);
+    files.merge(backends::project::emit(design, backends::project::Language::Verilog, sources));
   }
   WEFT_TRY(files["model.weft"], save_session(session, ctx));
 

@@ -143,7 +143,12 @@ Result<ProcessResult> run_process(const ProcessRequest& request, Context& ctx) {
 
   SpawnSettings settings;
   posix_spawn_file_actions_addopen(&settings.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&settings.actions, log.get(), STDOUT_FILENO);
+  const std::string output_path = request.output.empty() ? "/dev/null" : request.output.string();
+  const Descriptor output(::open(output_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (output.get() < 0)
+    return ctx.fail(Kind::FileUnwritable, {.file = output_path},
+                    fmt::format("the output cannot be written: {}", std::strerror(errno)));
+  posix_spawn_file_actions_adddup2(&settings.actions, request.output.empty() ? log.get() : output.get(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&settings.actions, log.get(), STDERR_FILENO);
   if (!request.directory.empty()) posix_spawn_file_actions_addchdir_np(&settings.actions, request.directory.c_str());
   // A group of its own, so that one signal reaches compilers started by make started by Verilator.

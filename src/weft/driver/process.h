@@ -19,6 +19,8 @@ struct ProcessRequest {
   std::filesystem::path directory{};
   /// Receives standard output and standard error; its folder is made. Standard input is empty.
   std::filesystem::path log{};
+  /// Receives standard output alone when it is the result of a program; its folder must exist.
+  std::filesystem::path output{};
   /// 0 means no limit.
   double timeout_seconds = 0.0;
   /// Debian package named when the program is missing.

@@ -56,6 +56,19 @@ TEST_F(Process, OutputGoesToTheLogAndTheCodeComesBack) {
   EXPECT_EQ(log(), fmt::format("out\nerr\n{}\n", std::filesystem::canonical(folder_).string()));
 }
 
+TEST_F(Process, StandardOutputAloneWhereItIsTheResult) {
+  ProcessRequest request = shell("echo out; echo err >&2");
+  request.output = folder_ / "result";
+  ASSERT_TRUE(run_tool(request, ctx_).ok());
+  const auto result = support::read_file(request.output, ctx_);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(*result, "out\n");
+  EXPECT_EQ(log(), "err\n");
+  request.output = folder_ / "missing" / "result";
+  EXPECT_FALSE(run_tool(request, ctx_).ok());
+  EXPECT_EQ(last_kind(), Kind::FileUnwritable);
+}
+
 TEST_F(Process, ArgumentsAreNotInterpreted) {
   ProcessRequest request{.program = "printf",
                          .arguments = {"%s|", "a b", "$HOME", "*", "\"", "; ls"},

@@ -11,6 +11,7 @@
 #include <set>
 #include <string_view>
 
+#include "weft/driver/ghdl.h"
 #include "weft/support/files.h"
 #include "weft/support/json.h"
 #include "weft/support/threads.h"
@@ -132,10 +133,10 @@ class Synthesis {
   Result<SynthesisReport> run() {
     const auto start = std::chrono::steady_clock::now();
     WEFT_TRY_VOID(check_request());
-    WEFT_TRY_VOID(find_sources());
     std::error_code error;
     fs::remove_all(scratch_, error);
     fs::create_directories(scratch_, error);
+    WEFT_TRY_VOID(find_sources());
     WEFT_TRY_VOID(read_version());
     WEFT_TRY_VOID(prepare_liberty());
     SynthesisReport report;
@@ -167,6 +168,12 @@ class Synthesis {
   }
 
   Result<void> find_sources() {
+    if (request_.vhdl) {
+      sources_ = {"build/yosys/ghdl.v"};
+      WEFT_TRY(request_.top,
+               vhdl_to_verilog(project_, request_.top, project_ / sources_[0], request_.timeout_seconds, ctx_));
+      return {};
+    }
     std::error_code error;
     for (fs::directory_iterator it(project_ / "rtl", error), end; !error && it != end; it.increment(error)) {
       const std::string name = it->path().filename().string();
@@ -386,7 +393,7 @@ class Synthesis {
     report.modules.push_back(std::move(module));
   }
 
-  const SynthesisRequest& request_;
+  SynthesisRequest request_;
   Context& ctx_;
   fs::path project_;
   fs::path scratch_;

@@ -15,8 +15,10 @@
 namespace weft::driver {
 
 struct SynthesisRequest {
-  /// Holds rtl/*.v; logs go to logs/ in it.
+  /// Holds rtl/*.v, or rtl/*.vhd and filelist.f; logs go to logs/ in it.
   std::filesystem::path project{};
+  /// The sources are VHDL, which GHDL makes Verilog of first.
+  bool vhdl = false;
   std::string top{};
   /// "xcup", "xcu", "xc7", "ecp5", "ice40", or "gates" (with a liberty file).
   std::string family = "xcup";

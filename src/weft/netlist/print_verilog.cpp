@@ -86,8 +86,8 @@ Text print(const Expr& expression) {
     case Kind::Equal:
       return binary(expression, "==", 6);
     case Kind::Choose:
-      return {fmt::format("{} ? {} : {}", print(operands[0]).inside(kChoose + 1), print(operands[1]).inside(kChoose + 1),
-                          print(operands[2]).inside(kChoose)),
+      return {fmt::format("{} ? {} : {}", print(operands[0]).inside(kChoose + 1),
+                          print(operands[1]).inside(kChoose + 1), print(operands[2]).inside(kChoose)),
               kChoose};
   }
   WEFT_CHECK(false, "every kind of expression is printed");
@@ -105,7 +105,8 @@ struct ItemPrinter {
       text += fmt::format("  wire {}{};\n", range_text(item.width_bits), item.name);
       return;
     }
-    text += folded(fmt::format("  wire {}{} = {};", range_text(item.width_bits), item.name, verilog_text(*item.value)), 6);
+    text +=
+        folded(fmt::format("  wire {}{} = {};", range_text(item.width_bits), item.name, verilog_text(*item.value)), 6);
     text += item.note.empty() ? "\n" : fmt::format("  // {}\n", item.note);
   }
   void operator()(const HdlModule::Assign& item) const {
@@ -119,7 +120,8 @@ struct ItemPrinter {
                           verilog_text(Expr::constant(item.index_width_bits, item.first + static_cast<Int>(i))),
                           item.name, verilog_text(Expr::constant(item.width_bits, item.values[i])));
     }
-    text += fmt::format("      default: {} = {{{}{{1'bx}}}};\n    endcase\n  endfunction\n", item.name, item.width_bits);
+    text +=
+        fmt::format("      default: {} = {{{}{{1'bx}}}};\n    endcase\n  endfunction\n", item.name, item.width_bits);
   }
   void operator()(const HdlModule::Instance& item) const {
     text += fmt::format("  {} {} (", item.module, item.name);

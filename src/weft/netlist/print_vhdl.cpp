@@ -187,7 +187,8 @@ class VhdlPrinter {
     const auto& operands = e.operands();
     switch (e.kind()) {
       case Kind::Name:
-        if (is_vector_port(e.name())) return {fmt::format("unsigned({})", vhdl_identifier(e.name())), width_of(e.name())};
+        if (is_vector_port(e.name()))
+          return {fmt::format("unsigned({})", vhdl_identifier(e.name())), width_of(e.name())};
         return {vhdl_identifier(e.name()), width_of(e.name())};
       case Kind::Slice: {
         const std::string name = vhdl_identifier(e.name());
@@ -314,15 +315,15 @@ class VhdlPrinter {
   }
 
   std::string statement(const HdlModule::Item& item) const {
-    if (const auto* comment = std::get_if<HdlModule::Comment>(&item)) return "  -- " + vhdl_comment(comment->text) + "\n";
+    if (const auto* comment = std::get_if<HdlModule::Comment>(&item))
+      return "  -- " + vhdl_comment(comment->text) + "\n";
     if (const auto* wire = std::get_if<HdlModule::Wire>(&item)) {
       if (!wire->value) return {};
       return folded(fmt::format("  {} <= {};", vhdl_identifier(wire->name), value(*wire->value, wire->width_bits)), 6) +
              (wire->note.empty() ? "\n" : fmt::format("  -- {}\n", vhdl_comment(wire->note)));
     }
     if (const auto* assign = std::get_if<HdlModule::Assign>(&item)) {
-      const std::string text =
-          value(assign->value, width_of(assign->target), is_vector_port(assign->target));
+      const std::string text = value(assign->value, width_of(assign->target), is_vector_port(assign->target));
       return folded(fmt::format("  {} <= {};", vhdl_identifier(assign->target), text), 6) + "\n";
     }
     const auto* instance = std::get_if<HdlModule::Instance>(&item);

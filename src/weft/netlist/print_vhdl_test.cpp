@@ -62,8 +62,7 @@ TEST(Vhdl, WritesExpressions) {
   EXPECT_EQ(statement(4, Expr::choose(s, a, Expr::choose(t, b, Expr::constant(4, 0)))),
             "a when s = '1' else b when t = '1' else \"0000\"");
   EXPECT_EQ(statement(8, a * b), "a * b");
-  EXPECT_EQ(statement(7, Expr::as_signed(a) * Expr::as_signed(s)),
-            "unsigned(resize(signed(a) * signed'(0 => s), 7))");
+  EXPECT_EQ(statement(7, Expr::as_signed(a) * Expr::as_signed(s)), "unsigned(resize(signed(a) * signed'(0 => s), 7))");
   EXPECT_EQ(statement(4, Expr::as_signed(a) * Expr::as_signed(Expr::concat({Expr::constant(1, 0), s}))),
             "resize(unsigned(signed(a) * signed(unsigned'('0' & s))), 4)");
 }

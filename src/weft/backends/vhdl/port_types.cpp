@@ -94,9 +94,7 @@ PortTypes port_types(const hw::Design& design, const std::string& package) {
       package, design.top, name, design.latency_cycles, design.interval_cycles);
   for (const auto* ports : {&design.inputs, &design.outputs}) {
     for (const hw::PortPlan& port : *ports) {
-      const auto type = [&](const char* ending) {
-        return netlist::vhdl_identifier(scope.unique(port.name + ending));
-      };
+      const auto type = [&](const char* ending) { return netlist::vhdl_identifier(scope.unique(port.name + ending)); };
       const Names names{type("_t"), type("_element_t"), type("_elements_t")};
       out.by_port[port.name] = fmt::format("work.{}.{}", name, names.port_type);
       out.text += declarations(port, names);

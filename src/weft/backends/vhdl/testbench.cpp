@@ -16,10 +16,10 @@ constexpr int kIdleCycles = 4;
 /// A port with the identifiers that belong to it in the bench.
 struct BenchPort {
   const hw::PortPlan* plan;
-  std::string name;      ///< of the port
-  std::string signal;    ///< joined to it
-  std::string file;      ///< of its vectors
-  std::string vector;    ///< the latest vector
+  std::string name;    ///< of the port
+  std::string signal;  ///< joined to it
+  std::string file;    ///< of its vectors
+  std::string vector;  ///< the latest vector
 };
 
 std::vector<BenchPort> bench_ports(const std::vector<hw::PortPlan>& plans, const char* letter) {
@@ -150,9 +150,9 @@ std::string print_testbench(const hw::Design& design) {
                  2 * kIdleCycles);
   if (ce) text += "      if enabled then\n";
   fmt::format_to(out, "{}edges := edges + 1;\n", in);
-  fmt::format_to(out, "{}if {} then\n", in,
-                 valid ? "rst = '0' and out_valid = '1'"
-                       : "first >= 0 and edges >= first + LATENCY and received < SAMPLES");
+  fmt::format_to(
+      out, "{}if {} then\n", in,
+      valid ? "rst = '0' and out_valid = '1'" : "first >= 0 and edges >= first + LATENCY and received < SAMPLES");
   fmt::format_to(out, "{0}  if received >= SAMPLES then\n{0}    mismatches := mismatches + 1;\n{0}  else\n", in);
   fmt::format_to(out, "{}    wrong := edges /= first + received + LATENCY;\n", in);
   for (const auto& p : outputs) {
