@@ -170,6 +170,8 @@ class Recipe {
   Result<Symbol> requant(const nn::Node& node, const Symbol& symbol, const quantizers::Function& function, bool chosen);
   Result<void> check_domain(const nn::Node& node, const Symbol& symbol, const std::string& family,
                             const quantizers::Function& function);
+  /// The layer whose float32 sum is read here: its bound, and how many codes it may change.
+  void note_sum(const Symbol& symbol, std::uint64_t codes_at_risk);
   Result<Symbol> straight_lines(const nn::Node& node, const Symbol& symbol, const fixed::FixedType& type,
                                 std::size_t count, bool chosen);
   /// What a quantizer that wraps is applied to instead of `symbol`; nullopt: `symbol` itself.

@@ -241,13 +241,7 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
     weaken(node, Word::FloatOrder,
            "numbers beyond 2^24 steps of the quantizer are rounded once more by its float32 sums");
 
-  if (!symbol.order_bound.empty()) {
-    const std::uint64_t risk = codes_at_risk(symbol, function, functions);
-    auto& c = certificate(symbol.sum_layer, "");
-    c.bound = std::max(c.bound, *std::max_element(symbol.order_bound.begin(), symbol.order_bound.end()));
-    c.codes_at_risk += risk;
-    if (risk > 0) c.word = std::max(c.word, Word::FloatOrder);
-  }
+  if (!symbol.order_bound.empty()) note_sum(symbol, codes_at_risk(symbol, function, functions));
   if (!chosen) {
     certify_kernels(node, symbol, function, functions, count);
     certify_straight_through(node, symbol, function, count);
@@ -302,8 +296,16 @@ Result<Symbol> Recipe::straight_lines(const nn::Node& node, const Symbol& symbol
   out.value = lines.value;
   weaken(node, Word::Quantized,
          fmt::format("{} as {} by {}", chosen ? "function" : "quantizer", fixed::to_string(type), lines.report.text()));
+  if (!symbol.order_bound.empty()) note_sum(symbol, 1);
   fold(symbol.layer, node.name);
   return out;
+}
+
+void Recipe::note_sum(const Symbol& symbol, std::uint64_t codes_at_risk) {
+  auto& c = certificate(symbol.sum_layer, "");
+  c.bound = std::max(c.bound, *std::max_element(symbol.order_bound.begin(), symbol.order_bound.end()));
+  c.codes_at_risk += codes_at_risk;
+  if (codes_at_risk > 0) c.word = std::max(c.word, Word::FloatOrder);
 }
 
 Result<std::optional<Symbol>> Recipe::before_wrap(const nn::Node& node, const Symbol& symbol,
