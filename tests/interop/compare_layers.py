@@ -190,6 +190,8 @@ def compare(layers, answer, golden, trace, exact, samples=None, channels_second=
         batch = len(samples)
         wanted = {n: v[samples] for n, v in wanted.items() if v.ndim > 0 and len(v) == batch}
         trace = {n: v[samples] for n, v in trace.items() if v.ndim > 0 and len(v) == batch}
+    # A softmax within a layer is a layer of its own behind it.
+    trace = trace | {n: trace[f"{n}_softmax"] for n in wanted if layers[n]["class"] == "Softmax" and f"{n}_softmax" in trace}
     rows, hidden, problems, visible = [], [], [], {}
     for name in [n for n in wanted if n in trace]:
         layout = in_layout_of(trace[name], wanted[name], channels_second)
