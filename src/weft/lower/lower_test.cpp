@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "weft/lower/lower.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "weft/layers/layer.h"
 #include "weft/lower/passes/fold_affine.h"
@@ -70,6 +73,36 @@ TEST(Lower, ReportsTheInputRuleAndTheHiddenLayers) {
   EXPECT_EQ(layers::to_string(lowered->network), "quantized");
   for (const auto& probe : lowered->graph.probes)
     EXPECT_EQ(probe.folded_into, probe.layer == "bn" ? "" : "bn") << probe.layer;
+}
+
+TEST(Lower, SumsBehindStraightLinesKeepTheirBound) {
+  // Products on a grid that is no power of two, then more codes than a table takes.
+  nn::Graph g = onnx_like();
+  g.nodes[0].parameters["kernel"].quantizer = quantizers::Spec{"qonnx_quant",
+                                                               {{"scale", std::vector<double>{0.3, 0.7}},
+                                                                {"zero_point", std::vector<double>{0.0}},
+                                                                {"bits", 4.0},
+                                                                {"signed", true},
+                                                                {"narrow", false},
+                                                                {"rounding", std::string("ROUND")}}};
+  nn::Node next = g.nodes[0];
+  next.name = "next";
+  next.inputs = {g.outputs[0].tensor};
+  next.outputs = {g.add_tensor("next", {})};
+  g.outputs = {{"y", next.outputs[0]}};
+  g.nodes.push_back(std::move(next));
+  diag::Engine engine;
+  Context ctx{engine};
+  ASSERT_TRUE(layers::check(g, ctx).ok());
+  const auto lowered = lower(g, {}, ctx);
+  ASSERT_TRUE(lowered.ok());
+  const auto at = [&](std::string_view layer) {
+    return *std::find_if(lowered->certificate.begin(), lowered->certificate.end(),
+                         [&](const auto& c) { return c.layer == layer; });
+  };
+  ASSERT_THAT(at("bn").notes, ::testing::Contains(::testing::HasSubstr("straight lines")));
+  EXPECT_EQ(layers::to_string(at("fc").word), "float-order");
+  EXPECT_GT(at("fc").bound, 0.0);
 }
 
 TEST(Lower, CalibrationGivesTheInputItsRange) {
