@@ -8,6 +8,7 @@
 #include "weft/hw/cost.h"
 #include "weft/hw/design.h"
 #include "weft/hw/lowering.h"
+#include "weft/netlist/bit_circuit.h"
 #include "weft/netlist/builder.h"
 #include "weft/netlist/hdl_tree.h"
 #include "weft/netlist/register_count.h"
@@ -120,10 +121,55 @@ bool is_block_memory(const Netlist& netlist, const netlist::Pipeline& pipeline, 
   return true;
 }
 
-void sum_up(Design& design) {
+/// LUTs of synthesis per LUT of our own cover.
+double spread(const Netlist& netlist, const Cell& cell, const Family& family) {
+  const auto operand = [&](std::size_t i) -> const Cell& { return netlist.at(cell.terms[i].net); };
+  if (cell.op == Op::Table && operand(0).width_bits >= 9) return family.wide_table_lut;
+  if (cell.op == Op::Multiply && (operand(0).is_signed || operand(1).is_signed) &&
+      std::min(operand(0).width_bits, operand(1).width_bits) >= 5) {
+    return family.signed_product_lut;
+  }
+  return 1.0;
+}
+
+/// What every cell takes, its registers included.
+std::vector<Resources> cell_resources(const Design& design) {
   const Netlist& netlist = design.netlist;
   const std::vector<int> depth = netlist::register_depths(netlist, design.pipeline);
+  std::vector<Resources> costs(netlist.cells.size());
+  std::vector<netlist::Hard> hard(netlist.cells.size(), netlist::Hard::No);
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    const Cell& cell = netlist.cells[i];
+    costs[i] = cell_cost(netlist, cell, design.family);
+    if (costs[i].dsp > 0) hard[i] = netlist::Hard::Multiplier;
+    if (cell.op == Op::Table && is_block_memory(netlist, design.pipeline, depth, i)) {
+      hard[i] = netlist::Hard::Memory;
+      costs[i].bram18 = std::ceil(memory_bits(netlist, cell) / 18432.0);
+      costs[i].lut = 0.0;
+    }
+  }
+  if (design.family.lut_inputs == 6) {
+    const auto usage = netlist::count_bits(netlist::bit_circuit(netlist, design.pipeline, hard), netlist.cells.size(),
+                                           design.family.has_shift_luts, design.options.clock_enable);
+    for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+      costs[i].lut = std::round(static_cast<double>(usage.lut[i]) * spread(netlist, netlist.cells[i], design.family)) +
+                     static_cast<double>(usage.shift_lut[i]);
+      costs[i].ff = static_cast<double>(usage.flip_flop[i]);
+    }
+    return costs;
+  }
   const auto registers = netlist::count_registers(netlist, design.pipeline, design.family.has_shift_luts);
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    costs[i].lut += static_cast<double>(registers.shift_luts[i]);
+    costs[i].ff = static_cast<double>(registers.flip_flops[i]);
+    if (hard[i] == netlist::Hard::Memory) costs[i].ff = std::max(0.0, costs[i].ff - netlist.cells[i].width_bits);
+  }
+  return costs;
+}
+
+void sum_up(Design& design) {
+  const Netlist& netlist = design.netlist;
+  const std::vector<Resources> costs = cell_resources(design);
   std::map<std::uint32_t, LayerPlan> layers;
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
     const Cell& cell = netlist.cells[i];
@@ -135,14 +181,7 @@ void sum_up(Design& design) {
       layer.name = netlist.modules[cell.module].name;
       layer.first_stage = layer.last_stage = stage;
     }
-    Resources cost = cell_cost(netlist, cell, design.family);
-    cost.ff = static_cast<double>(registers.flip_flops[i]);
-    cost.lut += static_cast<double>(registers.shift_luts[i]);
-    if (cell.op == Op::Table && is_block_memory(netlist, design.pipeline, depth, i)) {
-      cost.bram18 = std::ceil(memory_bits(netlist, cell) / 18432.0);
-      cost.lut = static_cast<double>(registers.shift_luts[i]);
-      cost.ff = std::max(0.0, cost.ff - cell.width_bits);
-    }
+    const Resources& cost = costs[i];
     layer.first_stage = std::min(layer.first_stage, stage);
     layer.last_stage = std::max(layer.last_stage, stage);
     if (cell.op == Op::Sum) ++layer.adders;

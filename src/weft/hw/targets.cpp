@@ -25,6 +25,7 @@ std::string lower(std::string_view text) {
 //   0.11 xc7:   LUT6 0.124 ns + 0.55 ns net; CARRY4 0.117 ns per 4 bits, entry and exit ~0.6 ns + net; clk-to-q + setup
 //   0.5 ecp5:  LUT4 0.24 ns + 0.65 ns net; CCU2C 0.07 ns per 2 bits, entry and exit ~0.9 ns + net ice40: LUT4 0.4 ns +
 //   0.8 ns net; carry 0.126 ns per bit, entry and exit ~0.9 ns + net (HX)
+// What Yosys takes for logic of several levels is fitted: `./dev bench-prediction --fit`.
 // Three-input adders: a LUT6_2 compresses three bits to two and the carry chain adds them, one LUT per bit (US patent
 // 7274211). Kumm and Zipf report about half the speed of a two-input adder. As the second LUT output and the sum share
 // an output of the slice, a sum that no flip-flop takes at once may need a second LUT per bit; until a place-and-route
@@ -42,6 +43,8 @@ const std::vector<Family>& families() {
        .uncertainty = 0.125,
        .has_dsp = true,
        .has_shift_luts = true,
+       .wide_table_lut = 1.26,
+       .signed_product_lut = 1.45,
        .ternary_lut_per_bit = 2,
        .ternary_delay = 2},
       {.name = "xcu",
@@ -55,6 +58,8 @@ const std::vector<Family>& families() {
        .uncertainty = 0.125,
        .has_dsp = true,
        .has_shift_luts = true,
+       .wide_table_lut = 1.26,
+       .signed_product_lut = 1.45,
        .ternary_lut_per_bit = 2,
        .ternary_delay = 2},
       {.name = "xc7",
@@ -68,6 +73,8 @@ const std::vector<Family>& families() {
        .uncertainty = 0.125,
        .has_dsp = true,
        .has_shift_luts = true,
+       .wide_table_lut = 1.26,
+       .signed_product_lut = 1.45,
        .ternary_lut_per_bit = 2,
        .ternary_delay = 2},
       {.name = "ecp5",

@@ -25,6 +25,10 @@ struct Family {
   double uncertainty = 0.125;  ///< share of the period kept free
   bool has_dsp = false;
   bool has_shift_luts = false;  ///< long register chains become LUTs (SRL)
+  /// LUTs that Yosys takes for logic of several levels, per LUT of our cover of the same logic: tables of nine and more
+  /// index bits, and products of two signed factors of five and more bits.
+  double wide_table_lut = 1;
+  double signed_product_lut = 1;
   /// Three-input adders in one carry chain: LUTs per bit, and their delay in delays of two-input adders. 0: the family
   /// has none.
   double ternary_lut_per_bit = 0;
