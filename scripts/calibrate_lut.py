@@ -4,8 +4,9 @@
 
 usage: calibrate_lut.py DIR [DIR ...]     DIR as `weft convert MODEL -o DIR` writes it (Verilog, parallel)
 
-A factor near 1 means that the cell costs in src/weft/hw/cost.cpp still describe what synthesis makes of the emitted
-Verilog. Design goal: LUT within 20 %, FF equal.
+A factor near 1 means that the prediction still describes what synthesis makes of the emitted Verilog: for Xilinx families
+the bits of src/weft/netlist/bit_circuit.cpp, for others the cell costs of src/weft/hw/cost.cpp. `./dev bench-prediction`
+does the same for drawn layers.
 """
 import json
 import pathlib
