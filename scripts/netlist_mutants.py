@@ -263,8 +263,6 @@ def legal_inputs(netlist, interface, ranges):
                 terms.append(f"({value} <= {literal(high)})")
             if step > 0:
                 terms.append(f"({port['port']}[{e * width + step - 1}:{e * width}] == 0)")
-            if port.get("bipolar"):
-                terms.append(f"({part} != 0)")
     return " && ".join(terms)
 
 
