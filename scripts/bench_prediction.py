@@ -60,9 +60,15 @@ def run_design(options, prefix, name, kind, convert, content):
     return row
 
 
+def script_of(row, top):
+    """Where hard multipliers are predicted Yosys may use them, as `weft synth --dsp` does."""
+    script = mapping.SCRIPT.format(family="xcup", top=top)
+    return script.replace(" -nodsp", "") if row.get("predicted", {}).get("dsp") else script
+
+
 def key_of(row):
     """Equal Verilog gives equal cells: a run with another prediction does not map again."""
-    digest = hashlib.sha256(f"{mapping.yosys_version()}\0{mapping.SCRIPT}\0".encode())
+    digest = hashlib.sha256(f"{mapping.yosys_version()}\0{mapping.SCRIPT}\0{'dsp' if row.get('predicted', {}).get('dsp') else ''}".encode())
     for path in row["sources"]:
         digest.update(pathlib.Path(path).read_bytes() + b"\0")
     return digest.hexdigest()
@@ -85,7 +91,7 @@ def map_all(options, rows):
             script = ["read_verilog -lib -specify +/xilinx/cells_sim.v", "read_verilog -lib +/xilinx/cells_xtra.v", "design -save cells"]
             for row in batch:
                 script += ["design -load cells", *(f"read_verilog -defer {p}" for p in row["sources"]), f"hierarchy -check -top {row['top']}",
-                           mapping.SCRIPT.format(family="xcup", top=row["top"]) + " -run prepare:", f"tee -q -o {row['key']}.json stat -json"]
+                           script_of(row, row["top"]) + " -run prepare:", f"tee -q -o {row['key']}.json stat -json"]
             pathlib.Path(scratch, "run.ys").write_text("\n".join(script) + "\n")
             subprocess.run(["yosys", "-q", "-s", "run.ys"], cwd=scratch, check=True, capture_output=True, timeout=3600)
             for row in batch:
