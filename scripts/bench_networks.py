@@ -10,9 +10,9 @@ The peers are mapped as they emit and with the one-LUT-per-bit adders of bench/c
 row with fewer LUTs counts, as both have the same cycles. Where a model rounds ties to even, a second row of each peer has
 ties up, as the tools do by themselves: another function, marked `*`.
 
-The comparison is for each peer with Weft's smallest circuit that takes as many cycles as the peer's or fewer. Where there
-is none at the period asked for, Weft converts once more with `--max-latency-cycles` of the peer: a longer path, which is
-printed beside.
+The comparison is for each peer with Weft's smallest circuit that takes as many cycles as the peer's or fewer. Where Weft by
+itself takes another number, it converts once more with `--max-latency-cycles` of the peer: where these are fewer, with a
+longer path, which is printed beside.
 
 Cycles are registers on the way from input to output; nobody registers inputs, all register outputs. `path` is the longest
 path between registers by the model of delays in mapping.py: nothing here was placed or routed. Figures are kept by content.
@@ -200,9 +200,9 @@ class Bench:
         (self.work / "results.json").write_text(json.dumps(self.rows, indent=1))
 
     def shorten(self, name, first, model, convert, emissions):
-        """Weft within the cycles of each peer that takes fewer than any circuit of Weft so far."""
+        """Weft within the cycles of each peer, where it was not built with just as many."""
         for _, peer in best_of_peers(self.rows[first:]):
-            if not weft_within(self.rows[first:], peer["cycles"]):
+            if not any(r["kind"] == "weft" and r["cycles"] == peer["cycles"] for r in self.rows[first:]):
                 for emission in emissions:
                     try:
                         made = self.project(f"{name}_{emission}_{peer['cycles']}", model, "--primitives", emission,

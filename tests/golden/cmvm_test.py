@@ -63,7 +63,8 @@ def check_verilog(folder, text, matrix, bias, ranges, draw):
                        f"  {top} dut(.clk(1'b0), .rst(1'b0), .in_x(x), .out_y(y));", "  initial begin", *lines,
                        '    $display("wrong %0d", wrong); $finish;', "  end", "endmodule"])
     (folder / "bench.v").write_text(bench)
-    subprocess.run(["iverilog", "-g2005", "-o", "bench", "bench.v", "g.v"], cwd=folder, check=True)
+    models = pathlib.Path(__file__).resolve().parents[2] / "bench/cells/xilinx_models.v"
+    subprocess.run(["iverilog", "-g2005", "-s", "bench", "-o", "bench", "bench.v", "g.v", models], cwd=folder, check=True)
     said = subprocess.run(["vvp", "bench"], cwd=folder, check=True, capture_output=True, text=True).stdout
     assert said.strip().splitlines()[-1] == "wrong 0", said
 
@@ -92,10 +93,14 @@ def main():
                 said = json.loads(done.stdout)
                 assert said["nodes"] == graph["nodes"] and said["checked"] is True
                 assert {"adders", "lut", "depth", "delay", "seconds"} <= said.keys()
-        for words in ([], ["--cost", "cost.json"], ["--mode", "area"], ["--part", "ecp5"], ["--part", "xcvu9p", "--ternary-lut", "1"]):
+        for words in ([], ["--cost", "cost.json"], ["--mode", "area"], ["--part", "ecp5"], ["--part", "xcvu9p", "--ternary-lut", "1"],
+                      ["--primitives", "xilinx"], ["--primitives", "xilinx", "--part", "xc7", "--mode", "area"],
+                      ["--primitives", "xilinx", "--cost", "cost.json"], ["--primitives", "xilinx", "--part", "xcu", "--ternary-lut", "0"]):
             done = run(weft, folder, "m.json", "--bias", "bias.json", "--ranges", "ranges.json", "-o", "g.v", *words)
             assert done.returncode == 0, done.stderr
-            check_verilog(folder, (folder / "g.v").read_text(), matrix, bias, ranges, draw)
+            text = (folder / "g.v").read_text()
+            assert ("LUT6_2" in text) == ("xilinx" in words and "0" not in words), words
+            check_verilog(folder, text, matrix, bias, ranges, draw)
         run(weft, folder, "m.json", "-o", "a.json", "--threads", "1")
         run(weft, folder, "m.json", "-o", "b.json", "--threads", "3")
         assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes()
@@ -104,7 +109,8 @@ def main():
                                   (["m.json", "--bias", "m.json"], 1, "m.json"), (["m.json", "--max-delay", "2"], 1, "cannot be met"),
                                   (["m.json", "--part", "nothing"], 1, "nothing"), (["m.json", "--range", "3", "-3"], 2, "--range"),
                                   (["m.json", "--cost", "m.json"], 1, "m.json"), (["m.json", "--part", "ecp5", "--ternary-lut", "1"], 2, "ECP5"),
-                                  (["m.json", "--ternary-lut", "1"], 2, "--part"), (["m.json", "--primitives", "xilinx"], 1, "xilinx"),
+                                  (["m.json", "--ternary-lut", "1"], 2, "--part"),
+                                  (["m.json", "--primitives", "xilinx", "--part", "ecp5"], 1, "ECP5"),
                                   (["m.json", "--range", "0", "3", "--ranges", "ranges.json"], 2, "--range")):
             done = run(weft, folder, *words, "-o", "bad.json")
             assert done.returncode == code and says in done.stderr + done.stdout, (words, done)

@@ -337,6 +337,10 @@ class Generator {
     p.clock_enable = dice_.chance(15);
     p.valid = !dice_.chance(15);
     if (dice_.chance(10)) p.max_latency_cycles = static_cast<int>(dice_.between(2, 4));
+    if (dice_.chance(50)) {
+      p.primitives = hw::Primitives::Xilinx;
+      p.part = dice_.pick<const char*>({"xcvu9p", "xc7k325t"});
+    }
   }
 
   Dice dice_;

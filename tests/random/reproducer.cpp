@@ -24,7 +24,9 @@ Json to_json(const hw::PlanOptions& plan) {
           {"register_inputs", plan.register_inputs},
           {"register_outputs", plan.register_outputs},
           {"clock_enable", plan.clock_enable},
-          {"valid", plan.valid}};
+          {"valid", plan.valid},
+          {"part", plan.part},
+          {"primitives", plan.primitives == hw::Primitives::Xilinx ? "xilinx" : "portable"}};
 }
 
 hw::PlanOptions plan_from(const Json& json) {
@@ -35,6 +37,8 @@ hw::PlanOptions plan_from(const Json& json) {
   out.register_outputs = json.at("register_outputs").get<bool>();
   out.clock_enable = json.at("clock_enable").get<bool>();
   out.valid = json.at("valid").get<bool>();
+  if (json.contains("part")) out.part = json.at("part").get<std::string>();
+  if (json.value("primitives", "") == "xilinx") out.primitives = hw::Primitives::Xilinx;
   return out;
 }
 

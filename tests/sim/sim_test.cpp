@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The conformance table in hardware: every case as Verilog in Icarus and as VHDL in GHDL, a dense network in Verilator,
-// every case as HLS C++ where the open ap_types headers are installed (WEFT_AP_TYPES), and the shipped example from
-// file to verified Verilog.
+// The conformance table in hardware: every case as Verilog in Icarus, portable and in Xilinx cells, and as VHDL in
+// GHDL, every case as HLS C++ where the open ap_types headers are installed (WEFT_AP_TYPES), and the shipped example
+// from file to verified Verilog in Verilator.
 #include <gtest/gtest.h>
 
 #include <unistd.h>
@@ -75,6 +75,9 @@ class Hardware : public ::testing::TestWithParam<std::size_t> {
     return out;
   }
 
+  /// Plans, emits and simulates the case in Icarus.
+  void expect_verilog(const hw::PlanOptions& options);
+
   static constexpr int kSamples = 100;
   fs::path folder_;
   diag::Engine engine_;
@@ -84,13 +87,9 @@ class Hardware : public ::testing::TestWithParam<std::size_t> {
   std::vector<std::vector<Int>> outputs_;
 };
 
-TEST_P(Hardware, VerilogEqualsTheEmulator) {
-  if (!driver::program_exists("iverilog")) GTEST_SKIP() << "iverilog is not installed";
+void Hardware::expect_verilog(const hw::PlanOptions& options) {
   prepare();
-  // Short periods make many stages, long ones a single one.
-  const double periods[] = {1.5, 5.0, 40.0};
-  const auto design =
-      hw::plan(exact_, {.clock_ns = periods[GetParam() % 3], .register_inputs = GetParam() % 2 == 0}, ctx_);
+  const auto design = hw::plan(exact_, options, ctx_);
   ASSERT_TRUE(design.ok()) << problems();
   write(backends::verilog::emit(*design, {}, ctx_));
   const auto result = driver::simulate({.project = folder_, .top = design->top, .simulator = "iverilog"}, exact_,
@@ -102,13 +101,28 @@ TEST_P(Hardware, VerilogEqualsTheEmulator) {
   EXPECT_EQ(result->interval_cycles, design->interval_cycles);
 }
 
+// Short periods make many stages, long ones a single one.
+constexpr double kPeriods[] = {1.5, 5.0, 40.0};
+
+TEST_P(Hardware, VerilogEqualsTheEmulator) {
+  if (!driver::program_exists("iverilog")) GTEST_SKIP() << "iverilog is not installed";
+  expect_verilog({.clock_ns = kPeriods[GetParam() % 3], .register_inputs = GetParam() % 2 == 0});
+}
+
+TEST_P(Hardware, VerilogOfXilinxCellsEqualsTheEmulator) {
+  if (!driver::program_exists("iverilog")) GTEST_SKIP() << "iverilog is not installed";
+  const char* const parts[] = {"xcvu9p", "xc7k325t"};
+  expect_verilog({.clock_ns = kPeriods[(GetParam() + 1) % 3],
+                  .part = parts[GetParam() / 3 % 2],
+                  .primitives = hw::Primitives::Xilinx});
+}
+
 TEST_P(Hardware, VhdlEqualsTheEmulator) {
   if (!driver::program_exists("ghdl")) GTEST_SKIP() << "ghdl is not installed";
   prepare();
   const std::size_t i = GetParam();
-  const double periods[] = {1.5, 5.0, 40.0};
   const auto design = hw::plan(exact_,
-                               {.clock_ns = periods[(i + 1) % 3],
+                               {.clock_ns = kPeriods[(i + 1) % 3],
                                 .register_inputs = i % 2 == 1,
                                 .clock_enable = i % 5 == 0,
                                 .valid = i % 4 != 3},

@@ -81,9 +81,11 @@ Result<Model> read_model(const Options& options, Context& ctx) {
     WEFT_TRY(auto cost, shiftadd::read_cost_model(options.cost, ctx));
     return Model{std::move(cost), "units", family};
   }
-  if (options.part.empty()) return Model{shiftadd::unit_cost(), "levels", family};
+  // The xilinx primitives are those of a part: the default one where none is named.
+  const bool cells = options.primitives == "xilinx";
+  if (options.part.empty() && !cells) return Model{shiftadd::unit_cost(), "levels", family};
   const double lut = options.ternary_lut < 0 ? family.ternary_lut_per_bit : options.ternary_lut;
-  if (options.ternary_lut > 0 && family.ternary_delay <= 0) {
+  if (options.ternary_lut > 0 && !family.has_ternary()) {
     return ctx.fail(Kind::UsageInvalid, {.file = "--ternary-lut"},
                     fmt::format("{} has no three-input adders", family.title));
   }
@@ -97,9 +99,10 @@ Result<Model> read_model(const Options& options, Context& ctx) {
 
 /// The graph as one file of Verilog: the top module first.
 Result<std::string> verilog(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
-                            const hw::Family& family, const std::filesystem::path& output, Context& ctx) {
+                            const hw::Family& family, hw::Primitives primitives, const std::filesystem::path& output,
+                            Context& ctx) {
   const std::string name = output.stem().string();
-  WEFT_TRY(const auto design, hw::matrix_design(problem, solution, name, family, ctx));
+  WEFT_TRY(const auto design, hw::matrix_design(problem, solution, name, family, primitives, ctx));
   WEFT_TRY(const auto files, backends::verilog::emit(design, {.testbench = false}, ctx));
   const std::string top = fmt::format("rtl/{}.v", design.top);
   std::string text = files.at(top);
@@ -126,9 +129,7 @@ Result<Json> run(const Options& options, Context& ctx) {
   const std::string extension = std::filesystem::path(options.output).extension().string();
   if (!options.output.empty() && extension != ".v" && extension != ".json")
     return ctx.fail(Kind::UsageInvalid, {.file = options.output}, "the graph is written as .v or .json");
-  if (options.primitives != "portable")
-    return ctx.fail(Kind::DoesNotFit, {.file = "--primitives"},
-                    fmt::format("{} is not written yet; portable Verilog runs on every part", options.primitives));
+  if (options.primitives == "xilinx") WEFT_TRY_VOID(hw::require_ternary(model.family, ctx));
   shiftadd::Options solver{.seconds = options.seconds};
   if (options.mode == "area") solver.extra_levels = -1;
   if (options.max_delay > 0) solver.max_delay = options.max_delay;
@@ -145,7 +146,8 @@ Result<Json> run(const Options& options, Context& ctx) {
   if (!options.output.empty()) {
     std::string text;
     if (extension == ".v") {
-      WEFT_TRY(text, verilog(problem, solution, model.family, options.output, ctx));
+      const auto primitives = options.primitives == "xilinx" ? hw::Primitives::Xilinx : hw::Primitives::Portable;
+      WEFT_TRY(text, verilog(problem, solution, model.family, primitives, options.output, ctx));
     } else {
       Json file = graph;
       file.erase("seconds");  // the same call writes the same file
@@ -190,7 +192,11 @@ void add_cmvm(CLI::App& root, App& app) {
       ->check(CLI::PositiveNumber);
   command->add_option("--seconds", options->seconds, "time to look for better graphs (default 0: one pass)")
       ->check(CLI::Range(0.0, 1e6));
-  command->add_option("--primitives", options->primitives, "cells of the Verilog")
+  command
+      ->add_option(
+          "--primitives", options->primitives,
+          "cells of the Verilog: portable, or xilinx (three-input adders of LUT6_2 and CARRY cells; the adders are "
+          "then those of the part, by default xcvu9p)")
       ->capture_default_str()
       ->check(CLI::IsMember({"portable", "xilinx"}));
   command->add_option("-o,--output", options->output, "file for the graph: Verilog (.v) or its nodes (.json)");

@@ -26,15 +26,25 @@ void add_convert(CLI::App& root, App& app) {
   command->add_option("--part", o.part, "part, see `weft targets` (default xcvu9p)")->group("Hardware");
   command->add_option("--clock-ns", o.clock_ns, "clock period in ns (default 5)")->group("Hardware");
   command
-      ->add_option("--max-latency-cycles", o.max_latency_cycles,
-                   "at most so many cycles: the shortest period that fits is taken")
+      ->add_option(
+          "--max-latency-cycles", o.max_latency_cycles,
+          "at most so many cycles, all of them where that saves LUTs; a longer period where they do not suffice")
       ->group("Hardware");
   command->add_option("--reuse-factor", o.reuse_factor, "multiplications per multiplier")
       ->capture_default_str()
       ->group("Hardware");
   command->add_option("--top", o.top, "name of the top module (default: the model's name)")->group("Hardware");
   command->add_option("--prefix", o.prefix, "put in front of every module name")->group("Hardware");
-  command->add_option("--primitives", o.primitives, "portable")->capture_default_str()->group("Hardware");
+  command
+      ->add_option("--primitives", o.primitives,
+                   "portable (plain Verilog) or xilinx (three-input adders of LUT6_2 and CARRY cells)")
+      ->capture_default_str()
+      ->group("Hardware");
+  command
+      ->add_option("--ternary-lut", o.ternary_lut,
+                   "LUTs per bit of a three-input adder of the xilinx primitives (default: the family's; 0: none)")
+      ->check(CLI::Range(0.0, 8.0))
+      ->group("Hardware");
   command->add_flag("--register-inputs", o.register_inputs, "registers at the inputs")->group("Hardware");
   command->add_flag("--no-register-outputs", options->no_output_register, "no registers at the outputs")
       ->group("Hardware");

@@ -54,15 +54,13 @@ Result<void> check_options(const Session& session, const ConvertOptions& options
   if (options.target != "verilog" && options.target != "vhdl" && options.target != "vitis")
     return fail(Kind::TargetUnknown,
                 fmt::format("--target {} is not written yet; there are verilog, vhdl and vitis", options.target));
-  if (options.target == "vhdl" && options.primitives != "portable")
+  if (options.primitives != "portable" && options.primitives != "xilinx")
+    return fail(Kind::UsageInvalid, fmt::format("--primitives {} is neither portable nor xilinx", options.primitives));
+  if (options.primitives != "portable" && options.target != "verilog")
     return fail(
         Kind::DoesNotFit,
-        fmt::format("--primitives {} goes with --target verilog only; leave it out, portable VHDL runs on every "
-                    "part",
-                    options.primitives));
-  if (options.primitives != "portable")
-    return fail(Kind::DoesNotFit, fmt::format("--primitives {} is not written yet; portable Verilog runs on every part",
-                                              options.primitives));
+        fmt::format("--primitives {} goes with --target verilog only; leave it out, portable {} runs on every part",
+                    options.primitives, options.target == "vhdl" ? "VHDL" : "C++"));
   const lower::LayerSettings settings{&session.config};
   for (const auto& node : session.model.graph.nodes)
     if (settings.reuse_factor(node) != 1 || options.reuse_factor != 1)
@@ -156,6 +154,8 @@ Result<hw::Design> plan_session(const Session& session, const ConvertOptions& op
   plan.register_outputs = options.register_outputs;
   plan.clock_enable = options.clock_enable;
   plan.valid = options.valid;
+  plan.primitives = options.primitives == "xilinx" ? hw::Primitives::Xilinx : hw::Primitives::Portable;
+  plan.ternary_lut = options.ternary_lut;
   return hw::plan(session.exact, plan, ctx);
 }
 
@@ -193,6 +193,7 @@ Result<Json> convert(const fs::path& model, const fs::path& directory, const Con
         {"max_latency_cycles", options.max_latency_cycles ? Json(*options.max_latency_cycles) : Json(nullptr)},
         {"prefix", options.prefix},
         {"primitives", options.primitives},
+        {"ternary_lut", options.ternary_lut ? Json(*options.ternary_lut) : Json(nullptr)},
         {"register_inputs", options.register_inputs},
         {"register_outputs", options.register_outputs},
         {"clock_enable", options.clock_enable},

@@ -26,6 +26,8 @@ struct ConvertOptions {
   std::string top;
   std::string prefix;
   std::string primitives = "portable";
+  /// LUTs per bit of a three-input adder; empty: the family's.
+  std::optional<double> ternary_lut;
   bool register_inputs = false;
   bool register_outputs = true;
   bool clock_enable = false;

@@ -17,6 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Models of vendors' cells, where rtl/ uses some.
+constexpr const char* kCellModels = "tb/weft_cells.v";
+
 std::optional<std::int64_t> field(std::string_view line, std::string_view name) {
   const std::string key = fmt::format(" {}=", name);
   const std::size_t at = line.find(key);
@@ -359,6 +362,7 @@ Result<SimulationResult> simulate(const SimulationRequest& request, Context& ctx
     return ctx.fail(Kind::FileUnreadable, {.file = (project / "rtl").string()},
                     fmt::format("the project has no `rtl/*{}`", ending));
   sources.push_back("tb/" + bench + ending);
+  if (fs::is_regular_file(project / kCellModels, error)) sources.emplace_back(kCellModels);
 
   // Verilator's makefiles do not take paths with blanks.
   const bool blank = project.string().find_first_of(" \t") != std::string::npos;

@@ -17,21 +17,33 @@ using netlist::Term;
 
 namespace {
 
-/// a + b + c in one sum; by two where one of them is constant.
-Signal add_three(Builder& builder, const Signal& a, const Signal& b, const Signal& c) {
-  const Signal* all[] = {&a, &b, &c};
+/// a + b + c in one sum, of which one may be constant; fewer operands and offsets go the way of two-term sums.
+Signal add_three(Builder& builder, const Signal& a, const Signal& b, const Signal& c, const fixed::Range& range) {
+  std::vector<const Signal*> nets;
+  Int constant = 0;
   bool plain = true;
+  for (const Signal* s : {&a, &b, &c}) {
+    if (s->is_constant()) {
+      constant += s->offset;
+    } else {
+      plain = plain && s->offset == 0;
+      nets.push_back(s);
+    }
+  }
+  if (!plain || nets.size() < 2 || (nets.size() == 2 && constant == 0))
+    return hw::add(builder, hw::add(builder, a, b, false), c, false);
+  // The common shift and, when all are negated, the sign stay outside of the adder.
+  int shift = constant != 0 ? fixed::trailing_zeros(constant) : nets[0]->shift;
   bool negate = true;
-  int shift = a.shift;
-  for (const Signal* s : all) {
-    plain = plain && !s->is_constant() && s->offset == 0;
+  for (const Signal* s : nets) {
     negate = negate && s->negate;
     shift = std::min(shift, s->shift);
   }
-  if (!plain) return hw::add(builder, hw::add(builder, a, b, false), c, false);
   std::vector<Term> terms;
-  for (const Signal* s : all) terms.push_back({s->net, s->shift - shift, s->negate != negate});
-  Signal sum = signal_of(builder, builder.sum(std::move(terms)));
+  for (const Signal* s : nets) terms.push_back({s->net, s->shift - shift, s->negate != negate});
+  if (constant != 0) terms.push_back({builder.constant((negate ? -constant : constant) >> shift), 0, false});
+  const fixed::Range known{(negate ? -range.hi : range.lo) >> shift, (negate ? -range.lo : range.hi) >> shift, 0};
+  Signal sum = signal_of(builder, builder.sum(std::move(terms), &known));
   if (sum.is_constant()) return constant_signal((negate ? -sum.offset : sum.offset) << shift);
   sum.shift = shift;
   sum.negate = negate;
@@ -69,7 +81,7 @@ std::vector<Signal> build_adder_graph(Builder& builder, const shiftadd::Problem&
         const Signal a = term_signal(node.a);
         const Signal b = term_signal(node.b);
         Signal sum = node.terms() == 3
-                         ? add_three(builder, a, b, term_signal(node.c))
+                         ? add_three(builder, a, b, term_signal(node.c), node.range)
                          : hw::add(builder, a, b, false, a.is_constant() || b.is_constant() ? nullptr : &node.range);
         // A constant is a real operand here: the solver has placed it where it costs least.
         if (!sum.is_constant() && sum.offset != 0) {
@@ -88,13 +100,15 @@ std::vector<Signal> build_adder_graph(Builder& builder, const shiftadd::Problem&
 }
 
 Result<Design> matrix_design(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
-                             const std::string& name, const Family& family, Context& ctx) {
+                             const std::string& name, const Family& family, Primitives primitives, Context& ctx) {
+  if (primitives == Primitives::Xilinx) WEFT_TRY_VOID(require_ternary(family, ctx));
   Design design;
   design.family = family;
   design.part.name = family.title;
   design.part.family = family.name;
   design.options.register_outputs = false;
   design.options.valid = false;
+  design.options.primitives = primitives;
   design.top = netlist::legal_identifier(name);
   design.netlist.name = design.top;
   Builder builder(design.netlist);
@@ -153,9 +167,7 @@ Result<Design> matrix_design(const shiftadd::Problem& problem, const shiftadd::S
   design.graph.outputs.push_back({.name = output.name, .value = exact::ValueId{1}, .steps = {}});
   design.graph.values = {std::move(input), std::move(output)};
 
-  std::vector<double> delays;
-  for (const netlist::Cell& cell : design.netlist.cells)
-    delays.push_back(delay_ps(design.netlist, cell, design.family));
+  const std::vector<double> delays = delays_of(design.netlist, design.family);
   constexpr double kOneStage = 1e15;
   design.pipeline = netlist::make_pipeline(
       design.netlist, delays, {.stage_ps = kOneStage, .register_inputs = false, .register_outputs = false}, ctx);

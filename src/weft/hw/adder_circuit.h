@@ -18,8 +18,8 @@ std::vector<Signal> build_adder_graph(netlist::Builder& builder, const shiftadd:
                                       const std::string& prefix);
 
 /// A circuit without registers that computes y = x M and nothing else: ports in_x and out_y, element 0 in the low bits.
-/// Fails with TypeTooWide or Cancelled.
+/// Fails with TypeTooWide, DoesNotFit (primitives that the family does not have) or Cancelled.
 Result<Design> matrix_design(const shiftadd::Problem& problem, const shiftadd::Solution& solution,
-                             const std::string& name, const Family& family, Context& ctx);
+                             const std::string& name, const Family& family, Primitives primitives, Context& ctx);
 
 }  // namespace weft::hw

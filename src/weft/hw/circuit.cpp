@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "weft/netlist/register_count.h"
+
 namespace weft::hw {
 
 using netlist::Cell;
@@ -14,7 +16,9 @@ using netlist::Op;
 using netlist::Term;
 
 Circuit::Circuit(const Design& design)
-    : design_(design), depth_(netlist::register_depths(design.netlist, design.pipeline)) {
+    : design_(design),
+      depth_(netlist::register_depths(design.netlist, design.pipeline)),
+      used_(netlist::used_bits(design.netlist)) {
   const netlist::Netlist& netlist = design.netlist;
   std::vector<std::vector<std::uint32_t>> cells(netlist.modules.size());
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
@@ -83,5 +87,7 @@ Result<std::vector<netlist::HdlModule>> design_trees(const Design& design, Conte
   trees.push_back(top_tree(circuit));
   return trees;
 }
+
+std::string ternary_adder_name(const Design& design) { return design.options.prefix + "weft_ternary_adder"; }
 
 }  // namespace weft::hw

@@ -44,6 +44,8 @@ class Circuit {
   /// The view of a netlist module; it must have cells.
   [[nodiscard]] const ModuleView& view(std::uint32_t module) const { return modules_[view_of_[module]]; }
   [[nodiscard]] int register_depth(std::uint32_t cell) const { return depth_[cell]; }
+  /// Bits of a net that some reader or output depends on.
+  [[nodiscard]] UInt used_bits(std::uint32_t cell) const { return used_[cell]; }
   /// Registers between a net and its reader.
   [[nodiscard]] int delay(netlist::NetId net, std::uint32_t reader) const {
     return design_.pipeline.stage[reader] - design_.pipeline.stage[net.index];
@@ -57,6 +59,7 @@ class Circuit {
   std::vector<ModuleView> modules_;
   std::vector<std::size_t> view_of_;
   std::vector<int> depth_;
+  std::vector<UInt> used_;
 };
 
 /// Fails with LimitExceeded when a port is empty or wider than the tools take.
@@ -65,6 +68,8 @@ Result<void> check_ports(const Design& design, Context& ctx);
 netlist::HdlModule module_tree(const Circuit& circuit, const ModuleView& view);
 /// The module that joins them, with ports and valid bits.
 netlist::HdlModule top_tree(const Circuit& circuit);
+/// The three-input adder that all modules share where the primitives are those of Xilinx.
+std::string ternary_adder_name(const Design& design);
 /// All of them, the top last: every module stands behind those it has instances of.
 Result<std::vector<netlist::HdlModule>> design_trees(const Design& design, Context& ctx);
 

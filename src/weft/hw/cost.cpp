@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "weft/netlist/register_count.h"
+#include "weft/netlist/ternary_chain.h"
+
 namespace weft::hw {
 
 namespace {
@@ -37,21 +40,33 @@ bool is_power_range(const Cell& cell, const Cell& x) {
   return hi && lo;
 }
 
+/// Whether the cell is 0 or its operand, as one bit says.
+bool clears(const Netlist& netlist, const Cell& cell) {
+  if (cell.op == Op::Clamp) return cell.constant == 0 && cell.constant_hi >= netlist.at(cell.terms[0].net).range.hi;
+  const auto is_zero = [&](const Term& term) {
+    return netlist.at(term.net).op == Op::Constant && netlist.at(term.net).constant == 0;
+  };
+  return cell.op == Op::Mux && (is_zero(cell.terms[1]) || is_zero(cell.terms[2]));
+}
+
 int high_bits(const Netlist& netlist, const Cell& cell) {
   return std::max(0, netlist.at(cell.terms[0].net).width_bits - cell.width_bits);
 }
 
-double sum_lut(const Netlist& netlist, const Cell& cell) {
+double sum_lut(const Netlist& netlist, const Cell& cell, UInt used) {
   // A carry chain bit costs a LUT where two operands meet; where one of them is constant the other drives the chain.
   // Above both operands all bits see the same two signs and share one LUT.
   if (cell.terms.size() == 1) return 0.0;
+  if (cell.terms.size() == 3) return netlist::ternary_chain(netlist, cell, used).luts;
   int top = 0;
   for (const Term& term : cell.terms) {
     const Cell& x = netlist.at(term.net);
     if (x.op != Op::Constant) top = std::max(top, term.shift + x.width_bits);
   }
   int both = 0;
-  for (int bit = sum_free_bits(netlist, cell); bit < std::min(cell.width_bits, top); ++bit) {
+  top = std::min(cell.width_bits, top);
+  while (top > 0 && (used >> (top - 1)) == 0) --top;
+  for (int bit = sum_free_bits(netlist, cell); bit < top; ++bit) {
     int varying = 0;
     for (const Term& term : cell.terms) {
       const Cell& x = netlist.at(term.net);
@@ -105,7 +120,9 @@ double delay_ps(const Netlist& netlist, const Cell& cell, const Family& family) 
       break;
     case Op::Clamp: {
       const Cell& x = netlist.at(cell.terms[0].net);
-      if (is_power_range(cell, x)) {
+      if (cell.constant_hi >= x.range.hi && cell.constant == 0) {
+        delay = lut;  // the sign clears all bits
+      } else if (is_power_range(cell, x)) {
         delay =
             lut *
             (high_bits(netlist, cell) + 1 < family.lut_inputs ? 1 : 1 + gate_levels(high_bits(netlist, cell), family));
@@ -136,7 +153,7 @@ double delay_ps(const Netlist& netlist, const Cell& cell, const Family& family) 
   return std::ceil(delay);
 }
 
-Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& family) {
+Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& family, UInt used) {
   Resources cost;
   const auto width = [&](std::size_t i) { return netlist.at(cell.terms[i].net).width_bits; };
   switch (cell.op) {
@@ -147,7 +164,7 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
     case Op::Not:
       break;
     case Op::Sum:
-      cost.lut = sum_lut(netlist, cell);
+      cost.lut = sum_lut(netlist, cell, used);
       break;
     case Op::AtLeast:
       cost.lut = compare_lut(width(0), cell.constant, family);
@@ -166,6 +183,7 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
     }
     case Op::Clamp:
       cost.lut = cell.width_bits;
+      if (cell.constant_hi >= netlist.at(cell.terms[0].net).range.hi && cell.constant == 0) break;
       if (is_power_range(cell, netlist.at(cell.terms[0].net))) {
         if (high_bits(netlist, cell) + 1 >= family.lut_inputs) cost.lut += gate_lut(high_bits(netlist, cell), family);
       } else {
@@ -194,10 +212,57 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
   return cost;
 }
 
+std::vector<double> delays_of(const Netlist& netlist, const Family& family) {
+  // The AND of a clear with a bit that only two-input adders read is done in their LUTs.
+  std::vector<bool> absorbed(netlist.cells.size(), true);
+  for (const netlist::Port& port : netlist.outputs) {
+    for (const netlist::NetId net : port.elements) absorbed[net.index] = false;
+  }
+  std::vector<double> delays(netlist.cells.size(), 0.0);
+  for (std::size_t i = netlist.cells.size(); i-- > 0;) {
+    const Cell& cell = netlist.cells[i];
+    const bool wiring = cell.op == Op::Slice || cell.op == Op::Concat;
+    const bool takes = wiring ? absorbed[i] : cell.op == Op::Sum && cell.terms.size() == 2;
+    for (const Term& term : cell.terms) absorbed[term.net.index] = absorbed[term.net.index] && takes;
+    delays[i] = clears(netlist, cell) && absorbed[i] ? 0.0 : delay_ps(netlist, cell, family);
+  }
+  return delays;
+}
+
+std::vector<double> luts_of(const Netlist& netlist, const netlist::Pipeline& pipeline, const Family& family) {
+  const std::vector<UInt> used = netlist::used_bits(netlist);
+  // Whether somebody reads the net in its own stage, through wiring or not.
+  std::vector<bool> read_at_once(netlist.cells.size(), false);
+  for (const netlist::Port& port : netlist.outputs) {
+    for (const netlist::NetId net : port.elements)
+      read_at_once[net.index] = pipeline.stage[net.index] == pipeline.output_stage;
+  }
+  std::vector<double> luts(netlist.cells.size(), 0.0);
+  for (std::size_t i = netlist.cells.size(); i-- > 0;) {
+    const Cell& cell = netlist.cells[i];
+    const bool wiring = cell.op == Op::Slice || cell.op == Op::Concat;
+    for (const Term& term : cell.terms) {
+      const std::uint32_t x = term.net.index;
+      if (pipeline.stage[x] == pipeline.stage[i] && (!wiring || read_at_once[i])) read_at_once[x] = true;
+    }
+    if (read_at_once[i] || !clears(netlist, cell)) luts[i] = cell_cost(netlist, cell, family, used[i]).lut;
+  }
+  return luts;
+}
+
+std::vector<std::int64_t> register_prices(const Netlist& netlist) {
+  std::vector<std::int64_t> prices;
+  prices.reserve(netlist.cells.size());
+  for (const Cell& cell : netlist.cells)
+    prices.push_back(std::int64_t{cell.width_bits} * (clears(netlist, cell) ? 1 : 2));
+  return prices;
+}
+
 shiftadd::CostModel adder_cost(const Family& family) {
   shiftadd::CostModel model;
+  // Above both operands all bits see the same two signs and share one LUT with the bit below.
   model.adder_lut = [](const shiftadd::AdderShape& shape) {
-    return static_cast<double>(std::max(0, shape.width_bits - shape.free_bits));
+    return static_cast<double>(std::max(0, shape.width_bits - shape.free_bits - shape.growth_bits));
   };
   model.adder_delay_ps = [family](const shiftadd::AdderShape& shape) {
     return family.adder_base_ps + family.adder_per_bit_ps * shape.width_bits;
@@ -205,14 +270,20 @@ shiftadd::CostModel adder_cost(const Family& family) {
   return model;
 }
 
+shiftadd::CostModel adder_cost(const Family& family, const PlanOptions& options) {
+  if (options.primitives == Primitives::Portable) return adder_cost(family);
+  return ternary_adder_cost(family, options.ternary_lut.value_or(family.ternary_lut_per_bit));
+}
+
 shiftadd::CostModel ternary_adder_cost(const Family& family, double lut_per_bit) {
   shiftadd::CostModel model = adder_cost(family);
-  if (family.ternary_delay <= 0) return model;
+  if (!family.has_ternary() || lut_per_bit <= 0) return model;
+  // The two bits above all operands share one.
   model.ternary_lut = [two = model.adder_lut, lut_per_bit](const shiftadd::AdderShape& shape) {
-    return std::ceil(lut_per_bit * two(shape));
+    return std::ceil(lut_per_bit * (two(shape) + std::min(1, shape.growth_bits)));
   };
   model.ternary_delay_ps = [two = model.adder_delay_ps, family](const shiftadd::AdderShape& shape) {
-    return family.ternary_delay * two(shape);
+    return two(shape) + family.lut_ps;  // the compressor, then the chain
   };
   return model;
 }

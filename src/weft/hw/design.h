@@ -17,6 +17,10 @@
 
 namespace weft::hw {
 
+/// What the circuit is written with: operators of the language only, or LUT6_2 and the carry cells of Xilinx where
+/// these take less.
+enum class Primitives : std::uint8_t { Portable, Xilinx };
+
 struct PlanOptions {
   double clock_ns = 5.0;
   /// When the stages that clock_ns asks for are more than this, the smallest period that fits is taken instead.
@@ -30,8 +34,12 @@ struct PlanOptions {
   bool register_outputs = true;
   bool clock_enable = false;  ///< a port `ce` that holds every register when low
   bool valid = true;          ///< ports in_valid and out_valid
-  /// For the adder graphs: levels above the minimum that sharing may add, and time for restarts.
-  int extra_levels = 1;
+  Primitives primitives = Primitives::Portable;
+  /// LUTs per bit of a three-input adder, for the adder graphs; 0: do not use them. Nothing: the family's.
+  std::optional<double> ternary_lut{};
+  /// For the adder graphs: levels above the minimum that sharing may add (nothing: several are tried, layer by layer,
+  /// unless the network is large), and time for restarts.
+  std::optional<int> extra_levels{};
   double solver_seconds = 0.0;
 };
 

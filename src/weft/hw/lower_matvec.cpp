@@ -43,28 +43,21 @@ std::optional<Int> rounding_constant(const fixed::ShiftRound& function) {
   }
 }
 
-/// What of the bias the adder graph should add so that the reader of the sum needs no adder of its own.
-Int wanted_bias(const fixed::StepFunction* sink, const fixed::Range& range, Int bias) {
-  if (sink == nullptr) return bias;
-  if (fixed::to_pieces(*sink, range, kComparatorPieces)) return 0;
-  if (const auto* shift = std::get_if<fixed::ShiftRound>(sink)) return bias + rounding_constant(*shift).value_or(0);
+}  // namespace
+
+Int Lowering::wanted_bias(const Sink& sink, const fixed::Range& range, Int bias) {
+  if (sink.function == nullptr) return bias;
+  const fixed::Range reach = sink.relu ? fixed::Range{0, std::max<Int>(range.hi, 0), 0} : range;
+  if (fixed::to_pieces(*sink.function, reach, kComparatorPieces)) return 0;
+  if (const auto* shift = std::get_if<fixed::ShiftRound>(sink.function))
+    return bias + rounding_constant(*shift).value_or(0);
   return bias;
 }
 
-std::size_t hash_of(const shiftadd::Problem& problem) {
-  std::size_t hash = 14695981039346656037U;
-  const auto mix = [&](std::uint64_t word) { hash = (hash ^ word) * 1099511628211U; };
-  for (const std::int64_t w : problem.matrix) mix(static_cast<std::uint64_t>(w));
-  for (const Int b : problem.bias) mix(static_cast<std::uint64_t>(b));
-  for (const fixed::Range& r : problem.inputs) mix(static_cast<std::uint64_t>(r.hi));
-  return hash;
-}
-
-}  // namespace
-
-std::vector<const fixed::StepFunction*> Lowering::find_sinks(ValueId value) const {
+std::vector<Lowering::Sink> Lowering::find_sinks(ValueId value) const {
   const std::size_t count = graph_.at(value).ranges.size();
-  std::vector<const fixed::StepFunction*> none(count, nullptr);
+  std::vector<Sink> none(count);
+  bool relu = false;
   // source[e]: the element of `value` that element e of the value looked at holds.
   std::vector<std::size_t> source(count);
   for (std::size_t i = 0; i < count; ++i) source[i] = i;
@@ -86,10 +79,15 @@ std::vector<const fixed::StepFunction*> Lowering::find_sinks(ValueId value) cons
     if (const auto* requant = std::get_if<exact::Requant>(&next.primitive)) {
       for (std::size_t e = 0; e < count; ++e) {
         const std::size_t functions = requant->functions.size();
-        none[source[e]] = &requant->functions[functions == count ? e : e % functions];
+        none[source[e]] = {&requant->functions[functions == count ? e : e % functions], relu};
       }
-      return none;
+      // A rounding may follow, which is then done in one step with it.
+      if (relu || !is_relu(*requant, graph_.at(at))) return none;
+      relu = true;
+      at = *reader;
+      continue;
     }
+    if (relu) return none;
     if (std::holds_alternative<exact::Permute>(next.primitive)) {
       const auto m = exact::movement(graph_, next);
       std::vector<std::size_t> moved(count);
@@ -112,8 +110,7 @@ Result<Signals> Lowering::lower(const Value& value, const exact::MatVec& p) {
   for (std::int64_t row = 0; row < rows; ++row) {
     if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, {}, "planning was cancelled");
     const Signals row_x(x.begin() + row * p.n_in, x.begin() + (row + 1) * p.n_in);
-    const std::vector<const fixed::StepFunction*> row_sinks(sinks.begin() + row * p.n_out,
-                                                            sinks.begin() + (row + 1) * p.n_out);
+    const std::vector<Sink> row_sinks(sinks.begin() + row * p.n_out, sinks.begin() + (row + 1) * p.n_out);
     WEFT_TRY(sums.emplace_back(), row_sums(value, row, row_x, p.weights, bias, row_sinks));
   }
   return solve_rows(value, std::move(sums));
@@ -121,7 +118,7 @@ Result<Signals> Lowering::lower(const Value& value, const exact::MatVec& p) {
 
 Result<Lowering::RowSums> Lowering::row_sums(const Value& value, std::int64_t row, const std::vector<Signal>& x,
                                              const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
-                                             const std::vector<const fixed::StepFunction*>& sinks) {
+                                             const std::vector<Sink>& sinks) {
   const auto n_out = static_cast<std::int64_t>(bias.size());
   const auto too_wide = [&] {
     return ctx_.fail(Kind::TypeTooWide, value.origin,
@@ -213,8 +210,13 @@ Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> ro
     distinct.push_back(r);
   }
   std::vector<std::optional<shiftadd::Solution>> solutions(rows.size());
-  const shiftadd::CostModel cost = adder_cost(family_);
-  const shiftadd::Options options{.extra_levels = options_.extra_levels, .seconds = options_.solver_seconds};
+  const shiftadd::CostModel cost = adder_cost(family_, options_);
+  const Slack slack = slack_.at(current_);
+  std::erase_if(distinct, [&](std::size_t r) {
+    const shiftadd::Solution* known = solved_.find(rows[r].problem, slack);
+    if (known != nullptr) solutions[r] = *known;
+    return known != nullptr;
+  });
   // Many problems share the threads among them, a single one has all. What the solver says is passed on once.
   diag::Engine said;
   Context inner{said, nullptr, ctx_.cancel, ctx_.threads, ctx_.seed, ctx_.limits};
@@ -227,7 +229,7 @@ Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> ro
   std::mutex progress;
   const auto work = [&](std::size_t, std::size_t) {
     for (std::size_t d = next++; d < distinct.size(); d = next++) {
-      auto solution = shiftadd::solve(rows[distinct[d]].problem, options, cost, inner);
+      auto solution = solve(rows[distinct[d]].problem, slack, options_.solver_seconds, cost, inner);
       if (!solution) return;
       solutions[distinct[d]] = std::move(*solution);
       const std::lock_guard lock(progress);
@@ -236,11 +238,13 @@ Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> ro
   };
   const auto workers = std::min(distinct.size(), static_cast<std::size_t>(std::max(1, ctx_.threads)));
   support::parallel_blocks(workers, ctx_.threads, work);
-  for (const std::size_t d : distinct)
+  for (const std::size_t d : distinct) {
     if (!solutions[d]) {
       const auto why = said.all().at(0);
       return ctx_.fail(why.kind, value.origin, why.message, why.notes);
     }
+    solved_.add(rows[d].problem, slack, *solutions[d]);
+  }
   Signals out;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     RowSums& row = rows[r];

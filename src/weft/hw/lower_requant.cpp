@@ -39,6 +39,17 @@ int width_of_count(std::size_t count) { return fixed::width_bits(0, static_cast<
 
 }  // namespace
 
+bool is_relu(const exact::Requant& p, const exact::Value& x) {
+  for (std::size_t e = 0; e < p.functions.size(); ++e) {
+    const auto* f = std::get_if<fixed::ShiftRound>(&p.functions[e]);
+    if (f == nullptr || f->shift != 0 || f->overflow != fixed::Overflow::Sat || f->lo != 0) return false;
+    for (std::size_t i = e; i < x.ranges.size(); i += p.functions.size()) {
+      if (x.ranges[i].hi > f->hi) return false;
+    }
+  }
+  return true;
+}
+
 fixed::Pieces over_net(const fixed::Pieces& function, const Signal& x, const fixed::Range& net_range) {
   fixed::Pieces out;
   const std::size_t n = function.breakpoints.size();
@@ -79,6 +90,8 @@ fixed::Pieces over_net(const fixed::Pieces& function, const Signal& x, const fix
 
 Result<Signals> Lowering::lower(const Value& value, const exact::Requant& p) {
   const Signals& x = signals(p.x);
+  const auto* before = std::get_if<exact::Requant>(&graph_.at(p.x).primitive);
+  const Signals* sum = before != nullptr && is_relu(*before, graph_.at(before->x)) ? &signals(before->x) : nullptr;
   Signals out;
   out.reserve(x.size());
   for (std::size_t e = 0; e < x.size(); ++e) {
@@ -88,9 +101,38 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Requant& p) {
                        fmt::format("a step function of `{}` has {} pieces; at most {} can become hardware", value.name,
                                    f->values.size(), kMaxPieces));
     }
-    out.push_back(requant(x[e], function, value.ranges[e]));
+    std::optional<Signal> both;
+    if (sum != nullptr) both = requant_positive((*sum)[e], function, value.ranges[e]);
+    out.push_back(both ? *both : requant(x[e], function, value.ranges[e]));
   }
   return out;
+}
+
+std::optional<Signal> Lowering::requant_positive(const Signal& x, const fixed::StepFunction& function,
+                                                 const fixed::Range& known) {
+  if (x.is_constant() || known.lo == known.hi) return std::nullopt;
+  const auto range = range_of(builder_, x);
+  if (!range || range->lo >= 0 || range->hi <= 0) return std::nullopt;
+  // Below the first step there is only the value at 0.
+  if (const auto few = fixed::to_pieces(function, {0, range->hi, 0}, kComparatorPieces)) return pieces(x, *few);
+  const auto* f = std::get_if<fixed::ShiftRound>(&function);
+  if (f == nullptr || f->shift < 0) return std::nullopt;
+  if (f->overflow == fixed::Overflow::Wrap && f->saturation_bits == 0 && f->width_bits <= 126) {
+    fixed::ShiftRound whole = *f;  // every value that rounding gives
+    whole.overflow = fixed::Overflow::Sat;
+    whole.lo = fixed::round_shift(range->lo, f->shift, f->rounding);
+    whole.hi = fixed::round_shift(range->hi, f->shift, f->rounding);
+    const Signal rounded = shift_round(x, whole);
+    const NetId positive = hw::at_least(builder_, rounded, 0);
+    const NetId low = builder_.bits(materialize(builder_, rounded), 0, f->width_bits, f->is_signed);
+    return signal_of(builder_, builder_.mux(positive, low, builder_.constant(0), &known));
+  }
+  if (f->overflow == fixed::Overflow::Sat && f->lo <= 0 && f->hi >= 0) {
+    fixed::ShiftRound clipped = *f;
+    clipped.lo = 0;
+    return shift_round(x, clipped);
+  }
+  return std::nullopt;
 }
 
 Signal Lowering::requant(const Signal& x, const fixed::StepFunction& function, const fixed::Range& known) {

@@ -45,7 +45,7 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Reduce& p) {
   const std::size_t n = rows == 0 ? 0 : all.size() / rows;
   Signals out;
   std::vector<RowSums> sums;
-  std::vector<const fixed::StepFunction*> sinks;
+  std::vector<Sink> sinks;
   if (p.kind == exact::Reduce::Kind::Sum) sinks = find_sinks(current_);
   for (std::size_t row = 0; row < rows; ++row) {
     const Signals x(all.begin() + static_cast<std::ptrdiff_t>(row * n),

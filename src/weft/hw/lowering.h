@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "weft/hw/adder_search.h"
 #include "weft/hw/cost.h"
 #include "weft/hw/design.h"
 #include "weft/hw/signal.h"
@@ -25,8 +26,15 @@ struct Lowered {
 /// One run over the values of a graph; the elements of every value are signals.
 class Lowering {
  public:
-  Lowering(const exact::Graph& graph, const PlanOptions& options, const Family& family, Context& ctx)
-      : graph_(graph), options_(options), family_(family), ctx_(ctx), builder_(result_.netlist) {}
+  Lowering(const exact::Graph& graph, const PlanOptions& options, const Family& family, const SlackPlan& slack,
+           SolutionCache& solved, Context& ctx)
+      : graph_(graph),
+        options_(options),
+        family_(family),
+        slack_(slack),
+        solved_(solved),
+        ctx_(ctx),
+        builder_(result_.netlist) {}
 
   Result<Lowered> run();
 
@@ -55,9 +63,16 @@ class Lowering {
                              bool subtract);
   Result<Signals> sequential_matvec(const exact::Value& value, const exact::MatVec& p);
 
-  /// The step function that is the only reader of each element of `value`, through data movement; null where there is
+  /// What becomes of a sum: a step function of it, or of max(0, sum).
+  struct Sink {
+    const fixed::StepFunction* function = nullptr;
+    bool relu = false;
+  };
+  /// The step function that is the only reader of each element of `value`, through data movement; none where there is
   /// none.
-  std::vector<const fixed::StepFunction*> find_sinks(exact::ValueId value) const;
+  std::vector<Sink> find_sinks(exact::ValueId value) const;
+  /// What of the bias the adder graph should add so that the reader of the sum needs no adder of its own.
+  static Int wanted_bias(const Sink& sink, const fixed::Range& range, Int bias);
   /// Sums y[o] = sum_i weights[i * n_out + o] * x[i] + bias[o] of one row, as the solver takes them.
   struct RowSums {
     std::int64_t row = 0;
@@ -67,12 +82,16 @@ class Lowering {
   };
   Result<RowSums> row_sums(const exact::Value& value, std::int64_t row, const std::vector<Signal>& x,
                            const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
-                           const std::vector<const fixed::StepFunction*>& sinks);
+                           const std::vector<Sink>& sinks);
   /// Solves the rows side by side, equal ones once, and builds them in their order.
   Result<Signals> solve_rows(const exact::Value& value, std::vector<RowSums> rows);
 
   /// y = function(x); `known` is the range of the result.
   Signal requant(const Signal& x, const fixed::StepFunction& function, const fixed::Range& known);
+  /// y = function(max(0, x)), the function being a rounding: both keep the order and 0, so that what is rounded away
+  /// need not be cleared first. Nothing where that is no cheaper form.
+  std::optional<Signal> requant_positive(const Signal& x, const fixed::StepFunction& function,
+                                         const fixed::Range& known);
   Signal shift_round(const Signal& x, const fixed::ShiftRound& function);
   Signal overflow(const Signal& q, const Signal& floored, const fixed::ShiftRound& function);
   Signal pieces(const Signal& x, const fixed::Pieces& function);
@@ -94,6 +113,8 @@ class Lowering {
   const exact::Graph& graph_;
   const PlanOptions& options_;
   const Family& family_;
+  const SlackPlan& slack_;
+  SolutionCache& solved_;
   Context& ctx_;
   Lowered result_;
   netlist::Builder builder_;
@@ -103,6 +124,9 @@ class Lowering {
   netlist::NameScope module_names_;
   netlist::NameScope port_names_;
 };
+
+/// Whether `p` is max(0, x) for all that its operand reaches.
+bool is_relu(const exact::Requant& p, const exact::Value& x);
 
 /// Thresholds and values of a step function written over a net: y = values[number of breakpoints <= net].
 fixed::Pieces over_net(const fixed::Pieces& function, const Signal& x, const fixed::Range& net_range);

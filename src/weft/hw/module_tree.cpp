@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "weft/hw/circuit.h"
+#include "weft/netlist/ternary_chain.h"
 
 // All nets are unsigned vectors; signs are extended by hand, so that no language's rule of mixed-sign expressions
 // applies and synthesis sees adders of exactly the width that is needed. An adder that reads another adder directly
@@ -278,30 +279,74 @@ class ModulePrinter {
     return Expr::concat(parts);
   }
 
-  /// Whether the operand is the carry chain of another adder in the same stage.
+  [[nodiscard]] bool has_cells() const { return circuit_.design().options.primitives == Primitives::Xilinx; }
+
+  /// Whether the operand is the carry chain of another adder in the same stage that synthesis may merge.
   bool reads_adder(NetId net, std::uint32_t reader) const {
-    return netlist_.at(net).op == Op::Sum && circuit_.delay(net, reader) == 0;
+    const Cell& x = netlist_.at(net);
+    return x.op == Op::Sum && circuit_.delay(net, reader) == 0 && !(has_cells() && x.terms.size() == 3);
+  }
+
+  /// A sum of one or three terms.
+  void print_plain_sum(std::uint32_t index) {
+    const Cell& cell = netlist_.cells[index];
+    const int w = cell.width_bits;
+    Expr value = Expr::constant(w, 0);
+    bool first = true;
+    for (const Term& term : cell.terms) {
+      const Expr x = field(operand(term.net, index), term.shift, 0, w);
+      if (term.negate) {
+        value = value - x;
+      } else {
+        value = first ? x : value + x;
+      }
+      first = false;
+    }
+    out_.wire(names_.at({index, 0}), w, value);
+  }
+
+  /// A sum of three terms in cells of the vendor.
+  void print_ternary(std::uint32_t index) {
+    const Cell& cell = netlist_.cells[index];
+    const std::string& name = names_.at({index, 0});
+    const netlist::TernaryChain chain = netlist::ternary_chain(netlist_, cell, circuit_.used_bits(index));
+    // Nobody reads the bits above the chain.
+    const int above = cell.width_bits - chain.low_bits - chain.width_bits;
+    const bool alone = chain.low_bits == 0 && above == 0;
+    const std::string sum = alone ? name : scope_.unique(name + "_c");
+    out_.wire(sum, chain.width_bits);
+    std::vector<std::pair<std::string, Expr>> connections;
+    UInt negate = 0;
+    for (std::size_t t = 0; t < 3; ++t) {
+      const Term& term = cell.terms[t];
+      negate |= UInt{term.negate} << t;
+      connections.emplace_back(std::string(1, static_cast<char>('a' + t)),
+                               field(operand(term.net, index), term.shift, chain.low_bits, chain.width_bits));
+    }
+    connections.emplace_back(std::string(1, 'y'), Expr::name(sum));
+    const auto number = [](int value) { return Expr::name(std::to_string(value)); };
+    out_.instance(ternary_adder_name(circuit_.design()), scope_.unique("add_" + name), connections,
+                  {{"WIDTH", number(chain.width_bits)},
+                   {"TOP", number(chain.top)},
+                   {"CELLS", Expr::constant(chain.width_bits, static_cast<Int>(chain.cells))},
+                   {"NEGATE", Expr::constant(3, static_cast<Int>(negate))},
+                   {"CARRY", Expr::constant(1, chain.carry_in ? 1 : 0)},
+                   {"SAVE", Expr::constant(1, chain.save_in ? 1 : 0)}});
+    if (alone) return;
+    std::vector<Expr> parts;
+    if (above > 0) parts.push_back(Expr::constant(above, 0));
+    parts.push_back(Expr::name(sum));
+    const Term& low = cell.terms[lowest_term(netlist_, cell)];
+    if (chain.low_bits > 0) parts.push_back(field(operand(low.net, index), low.shift, 0, chain.low_bits));
+    out_.wire(name, cell.width_bits, Expr::concat(parts));
   }
 
   void print_sum(std::uint32_t index) {
     const Cell& cell = netlist_.cells[index];
     const std::string& name = names_.at({index, 0});
     const int w = cell.width_bits;
-    if (cell.terms.size() != 2) {
-      Expr value = Expr::constant(w, 0);
-      bool first = true;
-      for (const Term& term : cell.terms) {
-        const Expr x = field(operand(term.net, index), term.shift, 0, w);
-        if (term.negate) {
-          value = value - x;
-        } else {
-          value = first ? x : value + x;
-        }
-        first = false;
-      }
-      out_.wire(name, w, value);
-      return;
-    }
+    if (cell.terms.size() == 3 && has_cells()) return print_ternary(index);
+    if (cell.terms.size() != 2) return print_plain_sum(index);
     // The positive term in front; the free low bits are those of the term that reaches lower.
     const bool swap = cell.terms[0].negate;
     const Term& a = cell.terms[swap ? 1 : 0];
@@ -316,8 +361,7 @@ class ModulePrinter {
     // The second case only spares a register: the lowest bit of (a << s) - b is that of b.
     const bool reads = reads_adder(a.net, index) || reads_adder(b.net, index) || (b.negate && b.shift < a.shift);
     const bool separate = reads && !xa.is_constant && !xb.is_constant;
-    const Operand& low = a.shift <= b.shift ? xa : xb;
-    const int low_shift = std::min(a.shift, b.shift);
+    const Term& low = cell.terms[lowest_term(netlist_, cell)];
     std::vector<Expr> parts;
     if (separate) {
       const Expr lowest = field(xa, a.shift, free, 1) ^ field(xb, b.shift, free, 1);
@@ -335,7 +379,7 @@ class ModulePrinter {
     } else {
       parts.push_back(sum);
     }
-    if (free > 0) parts.push_back(field(low, low_shift, 0, free));
+    if (free > 0) parts.push_back(field(operand(low.net, index), low.shift, 0, free));
     out_.wire(name, w, Expr::concat(parts));
   }
 

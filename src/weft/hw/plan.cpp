@@ -23,7 +23,8 @@ using netlist::NetId;
 using netlist::Netlist;
 using netlist::Op;
 
-Result<void> check_options(const PlanOptions& options, Context& ctx) {
+Result<void> check_options(const PlanOptions& options, const Family& family, Context& ctx) {
+  if (options.primitives == Primitives::Xilinx) WEFT_TRY_VOID(require_ternary(family, ctx));
   if (!std::isfinite(options.clock_ns) || options.clock_ns < 0.01 || options.clock_ns > 1e6) {
     return ctx.fail(Kind::ConfigInvalid, {},
                     fmt::format("a clock period of {} ns is not between 0.01 and 1000000", options.clock_ns));
@@ -136,12 +137,15 @@ double spread(const Netlist& netlist, const Cell& cell, const Family& family) {
 std::vector<Resources> cell_resources(const Design& design) {
   const Netlist& netlist = design.netlist;
   const std::vector<int> depth = netlist::register_depths(netlist, design.pipeline);
+  const std::vector<UInt> used = netlist::used_bits(netlist);
   std::vector<Resources> costs(netlist.cells.size());
   std::vector<netlist::Hard> hard(netlist.cells.size(), netlist::Hard::No);
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
     const Cell& cell = netlist.cells[i];
-    costs[i] = cell_cost(netlist, cell, design.family);
+    costs[i] = cell_cost(netlist, cell, design.family, used[i]);
     if (costs[i].dsp > 0) hard[i] = netlist::Hard::Multiplier;
+    if (design.options.primitives == Primitives::Xilinx && cell.op == Op::Sum && cell.terms.size() == 3)
+      hard[i] = netlist::Hard::Adder;
     if (cell.op == Op::Table && is_block_memory(netlist, design.pipeline, depth, i)) {
       hard[i] = netlist::Hard::Memory;
       costs[i].bram18 = std::ceil(memory_bits(netlist, cell) / 18432.0);
@@ -152,14 +156,17 @@ std::vector<Resources> cell_resources(const Design& design) {
     const auto usage = netlist::count_bits(netlist::bit_circuit(netlist, design.pipeline, hard), netlist.cells.size(),
                                            design.family.has_shift_luts, design.options.clock_enable);
     for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
-      costs[i].lut = std::round(static_cast<double>(usage.lut[i]) * spread(netlist, netlist.cells[i], design.family)) +
-                     static_cast<double>(usage.shift_lut[i]);
+      if (hard[i] != netlist::Hard::Adder)
+        costs[i].lut = std::round(static_cast<double>(usage.lut[i]) * spread(netlist, netlist.cells[i], design.family));
+      costs[i].lut += static_cast<double>(usage.shift_lut[i]);
       costs[i].ff = static_cast<double>(usage.flip_flop[i]);
     }
     return costs;
   }
   const auto registers = netlist::count_registers(netlist, design.pipeline, design.family.has_shift_luts);
+  const std::vector<double> luts = luts_of(netlist, design.pipeline, design.family);
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    if (hard[i] != netlist::Hard::Memory) costs[i].lut = luts[i];
     costs[i].lut += static_cast<double>(registers.shift_luts[i]);
     costs[i].ff = static_cast<double>(registers.flip_flops[i]);
     if (hard[i] == netlist::Hard::Memory) costs[i].ff = std::max(0.0, costs[i].ff - netlist.cells[i].width_bits);
@@ -201,36 +208,116 @@ void sum_up(Design& design) {
   }
 }
 
+/// A lowered graph with what decides between it and another one.
+struct Candidate {
+  Lowered lowered;
+  netlist::Pipeline pipeline;
+  double stage_ps = 0.0;
+  double lut = 0.0;
+  double ff = 0.0;
+};
+
+Result<Candidate> candidate(const Design& design, const SlackPlan& slack, SolutionCache& solved, Context& ctx) {
+  Candidate made;
+  WEFT_TRY(made.lowered, Lowering(design.graph, design.options, design.family, slack, solved, ctx).run());
+  Netlist& netlist = made.lowered.netlist;
+  netlist::remove_dead(netlist);
+  const std::vector<double> delays = delays_of(netlist, design.family);
+  made.stage_ps = choose_stage(netlist, delays, design.options, design.family);
+  made.pipeline = netlist::make_pipeline(netlist, delays,
+                                         {.stage_ps = made.stage_ps,
+                                          .register_inputs = design.options.register_inputs,
+                                          .register_outputs = design.options.register_outputs,
+                                          .price = register_prices(netlist)},
+                                         ctx);
+  if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
+  for (const double lut : luts_of(netlist, made.pipeline, design.family)) made.lut += lut;
+  const auto registers = netlist::count_registers(netlist, made.pipeline, design.family.has_shift_luts);
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    made.ff += static_cast<double>(registers.flip_flops[i]);
+    made.lut += static_cast<double>(registers.shift_luts[i]);
+  }
+  return made;
+}
+
+/// Few cycles, where no number is allowed, then a short period where the one asked for is not met, then few LUTs and
+/// flip-flops, of which every LUT brings two.
+bool better(const Candidate& a, const Candidate& b, const PlanOptions& options) {
+  const int cycles_a = a.pipeline.output_stage;
+  const int cycles_b = b.pipeline.output_stage;
+  if (!options.max_latency_cycles && cycles_a != cycles_b) return cycles_a < cycles_b;
+  if (a.stage_ps != b.stage_ps) return a.stage_ps < b.stage_ps;
+  constexpr double kFlipFlop = 0.1;
+  return a.lut + kFlipFlop * a.ff < b.lut + kFlipFlop * b.ff;
+}
+
+/// Time that the critical path does not need is given to the layers that save most with it: the same slack everywhere
+/// first, then another one layer by layer.
+Result<Candidate> choose(const Design& design, Context& ctx) {
+  SolutionCache solved;
+  SlackPlan plan{.all = {.levels = design.options.extra_levels.value_or(1)}};
+  WEFT_TRY(Candidate best, candidate(design, plan, solved, ctx));
+  double digits = 0.0;
+  std::vector<std::uint32_t> layers;
+  for (std::size_t v = 0; v < design.graph.values.size(); ++v) {
+    const double here = digits_of(design.graph.values[v]);
+    digits += here;
+    if (here > 0.0) layers.push_back(static_cast<std::uint32_t>(v));
+  }
+  constexpr double kSearched = 10000.0;
+  if (design.options.extra_levels || digits > kSearched || layers.empty()) return best;
+  // What lowering has to say was said the first time.
+  diag::Engine quiet;
+  Context inner{quiet, ctx.progress, ctx.cancel, ctx.threads, ctx.seed, ctx.limits};
+  const auto attempt = [&](const SlackPlan& other) -> Result<void> {
+    auto made = candidate(design, other, solved, inner);
+    if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
+    if (made && better(*made, best, design.options)) {
+      best = std::move(*made);
+      plan = other;
+    }
+    return {};
+  };
+  constexpr Slack kTried[] = {{0, false}, {1, false}, {0, true}, {1, true}, {2, true}, {3, true}, {5, true}};
+  for (const Slack& slack : kTried) WEFT_TRY_VOID(attempt({.all = slack}));
+  // Then the same with restarts, as many as take a few seconds.
+  constexpr double kRestartedDigits = 10000.0;
+  const int restarts = static_cast<int>(std::min(24.0, kRestartedDigits / digits));
+  for (const int count : {0, restarts}) {
+    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+      for (Slack slack : kTried) {
+        SlackPlan other = plan;
+        slack.restarts = count;
+        other.of[*layer] = slack;
+        WEFT_TRY_VOID(attempt(other));
+      }
+    }
+    if (restarts < 4) break;
+  }
+  return best;
+}
+
 }  // namespace
 
 Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Context& ctx) {
-  WEFT_TRY_VOID(check_options(options, ctx));
   WEFT_TRY(Part part, require_part(options.part, ctx));
   Design design;
   design.part = part;
   design.family = find_family(part.family).value();
+  WEFT_TRY_VOID(check_options(options, design.family, ctx));
   design.graph = graph;
   design.options = options;
   WEFT_TRY_VOID(check_size(graph, part, ctx));
   const std::string top = options.top.empty() ? graph.name : options.top;
   design.top = netlist::legal_identifier(options.prefix + (top.empty() ? "top" : top));
 
-  WEFT_TRY(Lowered lowered, Lowering(design.graph, design.options, design.family, ctx).run());
-  design.netlist = std::move(lowered.netlist);
+  WEFT_TRY(Candidate best, choose(design, ctx));
+  design.netlist = std::move(best.lowered.netlist);
   design.netlist.name = design.top;
-  design.adder_graphs = std::move(lowered.adder_graphs);
-  design.inputs = std::move(lowered.inputs);
-  design.outputs = std::move(lowered.outputs);
-  netlist::remove_dead(design.netlist);
-
-  std::vector<double> delays;
-  delays.reserve(design.netlist.cells.size());
-  for (const Cell& cell : design.netlist.cells) delays.push_back(delay_ps(design.netlist, cell, design.family));
-  const netlist::PipelineOptions pipeline{.stage_ps = choose_stage(design.netlist, delays, options, design.family),
-                                          .register_inputs = options.register_inputs,
-                                          .register_outputs = options.register_outputs};
-  design.pipeline = netlist::make_pipeline(design.netlist, delays, pipeline, ctx);
-  if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
+  design.adder_graphs = std::move(best.lowered.adder_graphs);
+  design.inputs = std::move(best.lowered.inputs);
+  design.outputs = std::move(best.lowered.outputs);
+  design.pipeline = std::move(best.pipeline);
   design.latency_cycles = design.pipeline.output_stage;
   design.period_ns = period_of(design.pipeline.worst_ps, design.family);
   sum_up(design);

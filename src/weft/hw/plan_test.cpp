@@ -32,8 +32,7 @@ void expect_equal(const Graph& graph, const PlanOptions& options, std::uint64_t 
   const auto design = plan(graph, options, ctx);
   ASSERT_TRUE(design.ok()) << (engine.all().empty() ? "" : to_text(engine.all().back()));
   ASSERT_EQ(netlist::verify(design->netlist), "");
-  std::vector<double> delays;
-  for (const auto& cell : design->netlist.cells) delays.push_back(delay_ps(design->netlist, cell, design->family));
+  const std::vector<double> delays = delays_of(design->netlist, design->family);
   ASSERT_EQ(netlist::verify(design->netlist, design->pipeline, delays), "");
   for (const auto& adders : design->adder_graphs) ASSERT_EQ(shiftadd::check(adders.problem, adders.solution), "");
   exact::Random random(seed);
@@ -177,6 +176,47 @@ TEST(Requant, EveryRoundingAndOverflowIsExact) {
                 if (!fixed::is_valid(f)) continue;
                 expect_all_codes(range, f, netlist::Op::Sum);
                 ASSERT_FALSE(HasFailure());
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Requant, ClearingAndRoundingInOneStepIsExact) {
+  for (const fixed::Range& range : {fixed::Range{-71, 70, 0}, fixed::Range{-96, 96, 2}, fixed::Range{-5, 90, 0}}) {
+    for (int r = 0; r <= static_cast<int>(fixed::Rounding::Up); ++r) {
+      for (const auto overflow : {fixed::Overflow::Wrap, fixed::Overflow::Sat, fixed::Overflow::SatZero}) {
+        for (int shift = -1; shift <= 4; ++shift) {
+          for (const int width : {2, 4, 12}) {
+            for (const bool is_signed : {false, true}) {
+              fixed::ShiftRound f;
+              f.shift = shift;
+              f.rounding = static_cast<fixed::Rounding>(r);
+              f.overflow = overflow;
+              f.width_bits = width;
+              f.is_signed = is_signed;
+              f.hi = (Int{1} << (width - (is_signed ? 1 : 0))) - 1;
+              f.lo = is_signed ? -f.hi - 1 : 0;
+              if (!fixed::is_valid(f)) continue;
+              const fixed::ShiftRound relu{.shift = 0, .overflow = fixed::Overflow::Sat, .lo = 0, .hi = range.hi};
+              Graph graph = requant_graph(range, relu);
+              exact::Value rounded = graph.values[1];
+              rounded.name = std::string(1, 'z');
+              rounded.ranges = {fixed::range_of(f, graph.values[1].ranges[0])};
+              rounded.primitive = exact::Requant{exact::ValueId{1}, {f}};
+              graph.values.push_back(std::move(rounded));
+              graph.outputs = {{"z", exact::ValueId{2}, {}}};
+              diag::Engine engine;
+              Context ctx{.diag = engine};
+              const auto design = plan(graph, {}, ctx);
+              ASSERT_TRUE(design.ok());
+              ASSERT_EQ(netlist::verify(design->netlist), "");
+              for (Int x = range.lo; x <= range.hi; x += Int{1} << range.step_log2) {
+                ASSERT_EQ(run_netlist(*design, {{x}})[0][0], fixed::evaluate(f, std::max<Int>(x, 0)))
+                    << fixed::to_string(fixed::StepFunction(f)) << " of " << fixed::to_string(x);
               }
             }
           }

@@ -27,9 +27,10 @@ std::string lower(std::string_view text) {
 //   0.8 ns net; carry 0.126 ns per bit, entry and exit ~0.9 ns + net (HX)
 // What Yosys takes for logic of several levels is fitted: `./dev bench-prediction --fit`.
 // Three-input adders: a LUT6_2 compresses three bits to two and the carry chain adds them, one LUT per bit (US patent
-// 7274211). Kumm and Zipf report about half the speed of a two-input adder. As the second LUT output and the sum share
-// an output of the slice, a sum that no flip-flop takes at once may need a second LUT per bit; until a place-and-route
-// run says otherwise that is the price. The carry chains of the Lattice families take two operands.
+// 7274211), which is what synthesis counts. Kumm and Zipf report about half the speed of a two-input adder. The second
+// LUT output and the sum share an output of the slice: a sum that no flip-flop takes at once may need a second LUT per
+// bit when it is placed, which no place-and-route run has shown or refuted here. The carry chains of the Lattice
+// families take two operands.
 const std::vector<Family>& families() {
   static const std::vector<Family> table = {
       {.name = "xcup",
@@ -45,8 +46,9 @@ const std::vector<Family>& families() {
        .has_shift_luts = true,
        .wide_table_lut = 1.26,
        .signed_product_lut = 1.45,
-       .ternary_lut_per_bit = 2,
-       .ternary_delay = 2},
+       .ternary_lut_per_bit = 1,
+       .ternary_delay = 2,
+       .carry_cell_bits = 8},
       {.name = "xcu",
        .title = "Xilinx UltraScale",
        .lut_inputs = 6,
@@ -60,8 +62,9 @@ const std::vector<Family>& families() {
        .has_shift_luts = true,
        .wide_table_lut = 1.26,
        .signed_product_lut = 1.45,
-       .ternary_lut_per_bit = 2,
-       .ternary_delay = 2},
+       .ternary_lut_per_bit = 1,
+       .ternary_delay = 2,
+       .carry_cell_bits = 8},
       {.name = "xc7",
        .title = "Xilinx 7 series",
        .lut_inputs = 6,
@@ -75,8 +78,9 @@ const std::vector<Family>& families() {
        .has_shift_luts = true,
        .wide_table_lut = 1.26,
        .signed_product_lut = 1.45,
-       .ternary_lut_per_bit = 2,
-       .ternary_delay = 2},
+       .ternary_lut_per_bit = 1,
+       .ternary_delay = 2,
+       .carry_cell_bits = 4},
       {.name = "ecp5",
        .title = "Lattice ECP5",
        .lut_inputs = 4,
@@ -171,6 +175,15 @@ std::optional<Family> find_family(std::string_view name) {
     if (family.name == wanted) return family;
   }
   return std::nullopt;
+}
+
+Result<void> require_ternary(const Family& family, Context& ctx) {
+  if (family.has_ternary()) return {};
+  return ctx.fail(
+      Kind::DoesNotFit, {},
+      fmt::format("{} has no LUT6_2 and CARRY cells, which the xilinx primitives are; portable Verilog runs "
+                  "on every part",
+                  family.title));
 }
 
 Result<Part> require_part(std::string_view name, Context& ctx) {

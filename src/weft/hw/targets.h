@@ -33,6 +33,10 @@ struct Family {
   /// has none.
   double ternary_lut_per_bit = 0;
   double ternary_delay = 0;
+  /// Bits of a carry cell of the family's library (CARRY4, CARRY8), where LUT6_2 and it make three-input adders.
+  int carry_cell_bits = 0;
+
+  [[nodiscard]] bool has_ternary() const { return ternary_lut_per_bit > 0; }
 };
 
 struct Part {
@@ -53,5 +57,7 @@ std::optional<Part> find_part(std::string_view name);
 std::optional<Family> find_family(std::string_view name);
 /// As find_part; reports TargetUnknown with the names that come close.
 Result<Part> require_part(std::string_view name, Context& ctx);
+/// Reports DoesNotFit when the cells of the family make no three-input adders.
+Result<void> require_ternary(const Family& family, Context& ctx);
 
 }  // namespace weft::hw

@@ -261,6 +261,7 @@ class Builder {
 
   Bits sum(std::size_t index) {
     const Cell& cell = netlist_.cells[index];
+    if (hard_[index] == Hard::Adder) return outside(index);
     // Bits above those that somebody reads are not built.
     const int top = std::max(1, std::min(cell.width_bits, highest(used_[index]) + 1));
     const auto word = [&](std::size_t t, int from) {
@@ -354,7 +355,7 @@ class Builder {
     Operand a = operand(index, 0);
     Operand b = operand(index, 1);
     const auto width = static_cast<std::size_t>(cell.width_bits);
-    if (hard_[index] == Hard::Multiplier) return outside(a, b, width);
+    if (hard_[index] == Hard::Multiplier) return outside(index);
     const bool is_signed = a.is_signed || b.is_signed;
     for (Operand* x : {&a, &b}) {
       if (is_signed && !x->is_signed) x->bits.push_back(kLow);
@@ -374,10 +375,14 @@ class Builder {
     return compress(columns);
   }
 
-  Bits outside(const Operand& a, const Operand& b, std::size_t width) {
+  /// The result of something that is no logic, which reads all bits of the cell's operands.
+  Bits outside(std::size_t index) {
     HardReads hard;
-    hard.inputs = a.bits;
-    hard.inputs.insert(hard.inputs.end(), b.bits.begin(), b.bits.end());
+    for (std::size_t t = 0; t < netlist_.cells[index].terms.size(); ++t) {
+      const Operand x = operand(index, t);
+      hard.inputs.insert(hard.inputs.end(), x.bits.begin(), x.bits.end());
+    }
+    const auto width = static_cast<std::size_t>(netlist_.cells[index].width_bits);
     Bits result;
     for (std::size_t i = 0; i < width; ++i) {
       result.push_back(gates_.source());
@@ -467,7 +472,7 @@ class Builder {
   Bits table(std::size_t index) {
     const Cell& cell = netlist_.cells[index];
     const Operand x = operand(index, 0);
-    if (hard_[index] == Hard::Memory) return outside(x, {}, static_cast<std::size_t>(cell.width_bits));
+    if (hard_[index] == Hard::Memory) return outside(index);
     const std::vector<Int>& values = netlist_.tables[cell.table];
     const fixed::Range& index_range = netlist_.at(cell.terms[0].net).range;
     const std::size_t size = std::size_t{1} << x.width();

@@ -46,8 +46,9 @@ struct BitCircuit {
   std::vector<Literal> outputs;
 };
 
-/// Cells that are no logic: block memories with their register inside, hard multipliers.
-enum class Hard : std::uint8_t { No, Memory, Multiplier };
+/// Cells that are no logic to be mapped: block memories with their register inside, hard multipliers, adders made of
+/// the family's own cells.
+enum class Hard : std::uint8_t { No, Memory, Multiplier, Adder };
 
 /// One entry of `hard` per cell. The owner of a node is the index of the cell that it comes from.
 BitCircuit bit_circuit(const Netlist& netlist, const Pipeline& pipeline, const std::vector<Hard>& hard);

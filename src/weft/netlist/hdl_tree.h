@@ -140,6 +140,7 @@ class HdlModule {
     std::string module;
     std::string name;
     std::vector<std::pair<std::string, Expr>> connections;
+    std::vector<std::pair<std::string, Expr>> parameters;
   };
   struct Reg {
     std::string name;
@@ -165,8 +166,9 @@ class HdlModule {
     items_.emplace_back(Table{name, width_bits, index_width_bits, first, values});
   }
   void instance(const std::string& module, const std::string& instance,
-                const std::vector<std::pair<std::string, Expr>>& connections) {
-    items_.emplace_back(Instance{module, instance, connections});
+                const std::vector<std::pair<std::string, Expr>>& connections,
+                const std::vector<std::pair<std::string, Expr>>& parameters = {}) {
+    items_.emplace_back(Instance{module, instance, connections, parameters});
   }
   /// A register loaded on every rising edge of clk (while `enable`, when set_enable was called).
   void reg(const std::string& reg, int width_bits, const Expr& next) {

@@ -169,16 +169,33 @@ std::string_view to_string(Op op) { return kOps[static_cast<std::size_t>(op)].na
 
 int width_of(const fixed::Range& range) { return fixed::width_bits(range.lo, range.hi, range.lo < 0); }
 
+namespace {
+
+/// Where the term begins: constants without their low zeros.
+int lowest_bit(const Netlist& netlist, const Term& term) {
+  const Cell& x = netlist.at(term.net);
+  return term.shift + (x.op == Op::Constant && x.constant != 0 ? fixed::trailing_zeros(x.constant) : 0);
+}
+
+}  // namespace
+
+std::size_t lowest_term(const Netlist& netlist, const Cell& cell) {
+  std::size_t low = 0;
+  for (std::size_t i = 1; i < cell.terms.size(); ++i) {
+    if (lowest_bit(netlist, cell.terms[i]) < lowest_bit(netlist, cell.terms[low])) low = i;
+  }
+  return low;
+}
+
 int sum_free_bits(const Netlist& netlist, const Cell& cell) {
-  if (cell.op != Op::Sum || cell.terms.size() != 2) return 0;
-  const bool first_is_low = cell.terms[0].shift <= cell.terms[1].shift;
-  const Term& low = cell.terms[first_is_low ? 0 : 1];
-  const Term& high = cell.terms[first_is_low ? 1 : 0];
-  if (low.negate) return 0;
-  int shift = high.shift;
-  const Cell& constant = netlist.at(high.net);
-  if (constant.op == Op::Constant && constant.constant != 0) shift += fixed::trailing_zeros(constant.constant);
-  return std::min(shift, cell.width_bits - 1);
+  if (cell.op != Op::Sum || cell.terms.size() < 2) return 0;
+  const std::size_t low = lowest_term(netlist, cell);
+  if (cell.terms[low].negate) return 0;
+  int next = cell.width_bits - 1;
+  for (std::size_t i = 0; i < cell.terms.size(); ++i) {
+    if (i != low) next = std::min(next, lowest_bit(netlist, cell.terms[i]));
+  }
+  return next;
 }
 
 std::string verify(const Netlist& netlist) {

@@ -92,8 +92,11 @@ struct Netlist {
 /// Bits of a result of this range.
 int width_of(const fixed::Range& range);
 
-/// Low bits of a two-term sum that are copies of the term that reaches lower; the carry chain starts above them.
+/// Low bits of a sum of two or three terms that are copies of the term that reaches lowest; the carry chain starts
+/// above them.
 int sum_free_bits(const Netlist& netlist, const Cell& cell);
+/// The term of which they are copies.
+std::size_t lowest_term(const Netlist& netlist, const Cell& cell);
 
 /// Empty when order, operand counts, widths, ranges, tables and names are sound, else what is wrong.
 std::string verify(const Netlist& netlist);

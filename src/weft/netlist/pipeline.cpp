@@ -40,6 +40,7 @@ class Scheduler {
       : netlist_(netlist), delay_(delay_ps), options_(options), is_output_(netlist.cells.size(), false) {
     WEFT_CHECK(delay_ps.size() == netlist.cells.size(), "one delay per cell");
     WEFT_CHECK(options.stage_ps > 0.0, "a stage takes time");
+    WEFT_CHECK(options.price.empty() || options.price.size() == netlist.cells.size(), "one price per net");
     // On this grid sums are exact, so that both schedules and all cuts agree on what fits.
     for (double& d : delay_) d = std::round(d * 1024.0) / 1024.0;
     for (const Port& port : netlist.outputs) {
@@ -86,7 +87,7 @@ class Scheduler {
     for (int k = 0; k + 1 < stages && !ctx.cancelled(); ++k) place_cut(k, true);
     // Narrow circuits with long slack can do better from one of the plain schedules.
     for (const auto* start : {&early_, &late_}) {
-      if (bits_of(*start) < bits_of(done_)) done_ = *start;
+      if (price_of(*start) < price_of(done_)) done_ = *start;
     }
     for (int sweep = 0; sweep < options_.sweeps; ++sweep) {
       for (int k = stages - 2; k >= 0 && !ctx.cancelled(); --k) place_cut(k, false);
@@ -222,7 +223,7 @@ class Scheduler {
         read_free = read_free || side_[readers_[r]] == 1;
       }
       const std::size_t driver = side_[i] == 1 ? static_cast<std::size_t>(node_[i]) : 0;
-      const std::int64_t width = netlist_.cells[i].width_bits;
+      const std::int64_t width = price_of(i);
       if (read_outside) {
         if (driver != 0) flow.add_edge(driver, 1, width);  // from the source it is paid in any case
       } else if (read_free) {
@@ -255,11 +256,18 @@ class Scheduler {
     }
   }
 
-  [[nodiscard]] std::int64_t bits_of(const std::vector<int>& stage) const {
+  [[nodiscard]] std::int64_t price_of(std::size_t i) const {
+    return options_.price.empty() ? netlist_.cells[i].width_bits : options_.price[i];
+  }
+  /// The price of all registers.
+  [[nodiscard]] std::int64_t price_of(const std::vector<int>& stage) const {
     Pipeline pipeline;
     pipeline.stage = stage;
     pipeline.output_stage = last_;
-    return register_bits(netlist_, pipeline);
+    const std::vector<int> depth = register_depths(netlist_, pipeline);
+    std::int64_t price = 0;
+    for (std::size_t i = 0; i < depth.size(); ++i) price += depth[i] * price_of(i);
+    return price;
   }
 
   double longest() {

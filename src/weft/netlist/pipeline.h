@@ -22,6 +22,8 @@ struct PipelineOptions {
   double stage_ps = 0.0;  ///< longest delay between registers; a single slower cell gets a stage of its own
   bool register_inputs = false;
   bool register_outputs = true;
+  /// Price of a register behind each net; empty: its width.
+  std::vector<std::int64_t> price{};
   /// Effort of register minimization: sweeps over all cuts.
   int sweeps = 2;
 };

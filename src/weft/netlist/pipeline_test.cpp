@@ -169,5 +169,28 @@ TEST(FlowGraph, FindsTheSmallestCut) {
   EXPECT_FALSE(side[1]);
 }
 
+TEST(Pipeline, PricesDecideBetweenCutsOfEqualWidth) {
+  Netlist netlist;
+  Builder builder(netlist);
+  builder.begin_module("m", "test");
+  const NetId a = builder.input({0, 1, 0});
+  const NetId b = builder.input({0, 1, 0});
+  const NetId first = builder.logic_xor(a, b);
+  const NetId second = builder.logic_not(first);
+  const NetId third = builder.logic_and(second, a);
+  netlist.inputs.push_back({"x", {a, b}, 1, false});
+  netlist.outputs.push_back({"y", {third}, 1, false});
+  const std::vector<double> delays{0, 0, 10, 10, 10};
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  PipelineOptions options{.stage_ps = 20};
+  options.price = {2, 2, 2, 1, 2};
+  EXPECT_EQ(make_pipeline(netlist, delays, options, ctx).stage[second.index], 0);
+  options.price = {2, 2, 1, 2, 2};
+  const Pipeline early = make_pipeline(netlist, delays, options, ctx);
+  EXPECT_EQ(early.stage[first.index], 0);
+  EXPECT_EQ(early.stage[second.index], 1);
+}
+
 }  // namespace
 }  // namespace weft::netlist

@@ -124,7 +124,11 @@ struct ItemPrinter {
         fmt::format("      default: {} = {{{}{{1'bx}}}};\n    endcase\n  endfunction\n", item.name, item.width_bits);
   }
   void operator()(const HdlModule::Instance& item) const {
-    text += fmt::format("  {} {} (", item.module, item.name);
+    std::string parameters;
+    for (const auto& [parameter, value] : item.parameters)
+      parameters += fmt::format("{}.{}({})", parameters.empty() ? "" : ", ", parameter, verilog_text(value));
+    if (!parameters.empty()) parameters = fmt::format(" #({})", parameters);
+    text += fmt::format("  {}{} {} (", item.module, parameters, item.name);
     for (std::size_t i = 0; i < item.connections.size(); ++i) {
       const auto& [port, value] = item.connections[i];
       text += fmt::format("{}\n    .{}({})", i == 0 ? "" : ",", port, verilog_text(value));

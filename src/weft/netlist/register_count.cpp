@@ -34,16 +34,15 @@ UInt field_bits(const Cell& x, int shift, UInt used) {
   return inside | (extended ? UInt{1} << (x.width_bits - 1) : UInt{0});
 }
 
-/// Low bits of a two-term sum that are copies of the term that reaches lower; that term's position.
+/// Low bits of a sum that are copies of one term; that term's position.
 struct Copied {
   int bits = 0;
   std::size_t term = 0;
 };
 
 Copied copied_bits(const Netlist& netlist, const Cell& cell) {
-  if (cell.terms.size() != 2) return {};
-  const std::size_t low = cell.terms[0].shift <= cell.terms[1].shift ? 0 : 1;
-  return {sum_free_bits(netlist, cell), low};
+  if (cell.terms.size() < 2) return {};
+  return {sum_free_bits(netlist, cell), lowest_term(netlist, cell)};
 }
 
 /// What the term `index` of `cell` contributes to the bits `used` of its result.

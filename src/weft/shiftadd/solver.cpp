@@ -76,6 +76,13 @@ Result<Solution> solve(const Problem& problem, const Options& options, const Cos
     if (!attempt(recipes)) break;
   }
   std::uint64_t random = ctx.seed;
+  constexpr int kBatch = 16;  // not by threads, so that their number does not change the result
+  for (int drawn = 0; drawn < options.restarts;) {
+    std::vector<Recipe> batch;
+    for (; drawn < options.restarts && batch.size() < kBatch; ++drawn)
+      batch.push_back(random_recipe(next_random(random), plan.clock.has_ternary()));
+    if (!attempt(batch)) return ctx.fail(Kind::Cancelled, {}, "the search for an adder graph was interrupted");
+  }
   while (options.seconds > 0.0) {
     const double elapsed = std::chrono::duration<double>(Timer::now() - start).count();
     if (elapsed >= options.seconds) break;

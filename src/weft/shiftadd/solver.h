@@ -65,6 +65,8 @@ struct Options {
   /// Latest time of every output, in the unit of the cost model and from the same zero as the arrivals; takes the place
   /// of extra_levels. An impossible one is refused with what was reached.
   std::optional<double> max_delay{};
+  /// Recipes drawn after the first pass.
+  int restarts = 0;
   /// Time for restarts; 0 means one pass. Results depend on seconds only when > 0.
   double seconds = 0.0;
 };

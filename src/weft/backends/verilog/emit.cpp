@@ -3,17 +3,34 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "weft/backends/verilog/testbench.h"
+#include "weft/backends/verilog/xilinx_cells.h"
 #include "weft/hw/circuit.h"
 #include "weft/hw/interface.h"
 #include "weft/netlist/print_verilog.h"
 
 namespace weft::backends::verilog {
 
+namespace {
+
+bool uses_cells(const hw::Design& design) {
+  const auto& cells = design.netlist.cells;
+  return design.options.primitives == hw::Primitives::Xilinx &&
+         std::any_of(cells.begin(), cells.end(),
+                     [](const auto& cell) { return cell.op == netlist::Op::Sum && cell.terms.size() == 3; });
+}
+
+}  // namespace
+
 Result<support::FileSet> emit(const hw::Design& design, const EmitOptions& options, Context& ctx) {
   WEFT_TRY(const auto trees, hw::design_trees(design, ctx));
   support::FileSet files;
   for (const auto& tree : trees) files[fmt::format("rtl/{}.v", tree.name())] = netlist::print_verilog(tree);
+  const bool cells = uses_cells(design);
+  if (cells) files[fmt::format("rtl/{}.v", hw::ternary_adder_name(design))] = print_ternary_adder(design);
+  if (cells && options.testbench) files["tb/weft_cells.v"] = print_cell_models();
   if (options.testbench) files[fmt::format("tb/{}_tb.v", design.top)] = print_testbench(design);
   files["interface.json"] = hw::print_interface(design);
   return files;

@@ -16,7 +16,8 @@ struct EmitOptions {
   bool testbench = true;
 };
 
-/// rtl/<top>.v, rtl/<top>_<layer>.v ..., tb/<top>_tb.v and interface.json.
+/// rtl/<top>.v, rtl/<top>_<layer>.v ..., tb/<top>_tb.v and interface.json; with cells of Xilinx also
+/// rtl/weft_ternary_adder.v and models of them for simulation in tb/weft_cells.v.
 ///
 /// The test bench reads tb/in_<name>.hex and tb/out_<name>.hex relative to the working directory (another folder with
 /// +dir=PATH), as many vectors as +samples=N says (at most the parameter SAMPLES), and ends with one line

@@ -27,8 +27,8 @@ std::string print_testbench(const hw::Design& design) {
   fmt::format_to(
       out,
       "// Self-checking test bench of {0}. Plain Verilog-2001.\n"
-      "// Icarus: iverilog -g2001 -o sim rtl/*.v tb/{0}_tb.v && vvp sim +samples=100\n"
-      "// In Verilator: verilator --binary --timing -Wno-fatal -Wno-lint --top-module {0}_tb rtl/*.v tb/{0}_tb.v\n"
+      "// Icarus: iverilog -g2001 -o sim rtl/*.v tb/*.v && vvp sim +samples=100\n"
+      "// In Verilator: verilator --binary --timing -Wno-fatal -Wno-lint --top-module {0}_tb rtl/*.v tb/*.v\n"
       "// Plusargs: +samples=N vectors, +dir=PATH folder that holds tb/ (else the parameter DIR).\n"
       "`timescale 1ns / 1ps\n"
       "module {0}_tb;\n\n"

@@ -19,12 +19,14 @@ module bipolar (
   output wire [2:0] out_argmax_7,
   output wire [5:0] out_topk_8_1);
 
-  wire [7:0] x;
+  wire [12:0] x;
   bipolar_x u_x (
+    .clk(clk),
     .in_x(in_x),
     .result(x));
   wire [35:0] matmul_2;
   bipolar_matmul_2 u_matmul_2 (
+    .clk(clk),
     .from_x(x),
     .result(matmul_2));
   wire [16:0] multithreshold_4;

@@ -4,24 +4,24 @@ module bipolar_argmax_7 (
   input  wire [23:0] from_matmul_6,
   output wire [63:0] result);
 
-  wire [3:0] matmul_6_t24_r1 = from_matmul_6[3:0];
-  wire [4:0] matmul_6_t28_r1 = from_matmul_6[8:4];
+  wire [3:0] matmul_6_t24 = from_matmul_6[3:0];
+  wire [4:0] matmul_6_t28 = from_matmul_6[8:4];
   wire [4:0] matmul_6_t32_r1 = from_matmul_6[13:9];
-  wire [4:0] matmul_6_t34_r1 = from_matmul_6[18:14];
-  wire [4:0] matmul_6_t37_r1 = from_matmul_6[23:19];
-  wire [4:0] n0 = {matmul_6_t24_r1, 1'd1};
+  wire [4:0] matmul_6_t34 = from_matmul_6[18:14];
+  wire [4:0] matmul_6_t37 = from_matmul_6[23:19];
+  wire [4:0] n0 = {matmul_6_t24, 1'd1};
   reg [4:0] n0_r1;
   reg [4:0] n0_r2;
-  wire [5:0] n1 = {matmul_6_t28_r1, 1'd1};
+  wire [5:0] n1 = {matmul_6_t28, 1'd1};
   reg [5:0] n1_r1;
   reg [5:0] n1_r2;
   wire [5:0] n2 = {matmul_6_t32_r1, 1'd0};
   reg [5:0] n2_r1;
   reg [5:0] n2_r2;
-  wire [5:0] n3 = {matmul_6_t34_r1, 1'd1};
+  wire [5:0] n3 = {matmul_6_t34, 1'd1};
   reg [5:0] n3_r1;
   reg [5:0] n3_r2;
-  wire [5:0] n4 = {matmul_6_t37_r1, 1'd0};
+  wire [5:0] n4 = {matmul_6_t37, 1'd0};
   reg [5:0] n4_r1;
   reg [5:0] n4_r2;
   wire n5 = $signed({n0[4], n0}) >= $signed(n1);

@@ -1,7 +1,7 @@
 // branches: parallel pipeline of network `branches`.
 //
-// Latency 3 cycles: an input sampled at one rising edge of clk gives an output that can be sampled
-// 3 edges later. A new input every cycle. Made for 5 ns on xcvu9p-flga2104-2L-e; the delay model says 4.929 ns.
+// Latency 2 cycles: an input sampled at one rising edge of clk gives an output that can be sampled
+// 2 edges later. A new input every cycle. Made for 5 ns on xcvu9p-flga2104-2L-e; the delay model says 4.929 ns.
 // Element 0 stands in the low bits of each port; every element of a port has the same width and holds an integer
 // code, two's complement where signed. Real value = scale * code.
 //   in_a: 6 x 6 bits signed, shape [6], scale 1/8
@@ -63,14 +63,14 @@ module branches (
       right[13], right[13:7]};
   assign out_other = {other[27], other[27:19], other[18], other[18:10], other[9:0]};
   // One bit per register stage.
-  reg [2:0] valid;
-  assign out_valid = valid[2];
+  reg [1:0] valid;
+  assign out_valid = valid[1];
 
   always @(posedge clk) begin
     if (rst) begin
-      valid <= 3'd0;
+      valid <= 2'd0;
     end else begin
-      valid <= {valid[1:0], in_valid};
+      valid <= {valid[0], in_valid};
     end
   end
 

@@ -6,27 +6,19 @@ module branches_b (
 
   wire [4:0] x0 = in_b[4:0];
   reg [4:0] x0_r1;
-  reg [4:0] x0_r2;
   wire [4:0] x1 = in_b[9:5];
   reg [4:0] x1_r1;
-  reg [4:0] x1_r2;
   wire [4:0] x2 = in_b[14:10];
   reg [4:0] x2_r1;
-  reg [4:0] x2_r2;
   wire [4:0] x3 = in_b[19:15];
   reg [4:0] x3_r1;
-  reg [4:0] x3_r2;
-  assign result = {x3_r2, x2_r2, x1_r2, x0_r2};
+  assign result = {x3_r1, x2_r1, x1_r1, x0_r1};
 
   always @(posedge clk) begin
     x0_r1 <= x0;
-    x0_r2 <= x0_r1;
     x1_r1 <= x1;
-    x1_r2 <= x1_r1;
     x2_r1 <= x2;
-    x2_r2 <= x2_r1;
     x3_r1 <= x3;
-    x3_r2 <= x3_r1;
   end
 
 endmodule

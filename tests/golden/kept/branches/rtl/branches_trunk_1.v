@@ -15,13 +15,10 @@ module branches_trunk_1 (
   wire [2:0] n1 = trunk_t18[2:0];
   wire n2 = n1 == 3'd0;
   wire n3 = ~n2;
-  reg n3_r1;
   wire n4 = n0[0];
-  reg n4_r1;
-  wire n5 = n4_r1 & n3_r1;
+  wire n5 = n4 & n3;
   wire [6:0] n6 = n0[7:1];
-  reg [6:0] n6_r1;
-  wire [7:0] n7 = {n6_r1, n5};
+  wire [7:0] n7 = {n6, n5};
   wire y0_lo = ~n7[7];  // >= 0
   wire y0_hi = ~n7[7] & (n7[6] | n7[5]);  // > 31
   wire [4:0] y0 = y0_hi ? 5'd31 : y0_lo ? n7[4:0] : 5'd0;
@@ -30,13 +27,10 @@ module branches_trunk_1 (
   wire [2:0] n10 = trunk_t25[2:0];
   wire n11 = n10 == 3'd0;
   wire n12 = ~n11;
-  reg n12_r1;
   wire n13 = n9[0];
-  reg n13_r1;
-  wire n14 = n13_r1 & n12_r1;
+  wire n14 = n13 & n12;
   wire [6:0] n15 = n9[7:1];
-  reg [6:0] n15_r1;
-  wire [7:0] n16 = {n15_r1, n14};
+  wire [7:0] n16 = {n15, n14};
   wire y1_lo = ~n16[7];  // >= 0
   wire y1_hi = ~n16[7] & (n16[6] | n16[5]);  // > 31
   wire [4:0] y1 = y1_hi ? 5'd31 : y1_lo ? n16[4:0] : 5'd0;
@@ -45,13 +39,10 @@ module branches_trunk_1 (
   wire [2:0] n19 = trunk_t28[2:0];
   wire n20 = n19 == 3'd0;
   wire n21 = ~n20;
-  reg n21_r1;
   wire n22 = n18[0];
-  reg n22_r1;
-  wire n23 = n22_r1 & n21_r1;
+  wire n23 = n22 & n21;
   wire [6:0] n24 = n18[7:1];
-  reg [6:0] n24_r1;
-  wire [7:0] n25 = {n24_r1, n23};
+  wire [7:0] n25 = {n24, n23};
   wire y2_lo = ~n25[7];  // >= 0
   wire y2_hi = ~n25[7] & (n25[6] | n25[5]);  // > 31
   wire [4:0] y2 = y2_hi ? 5'd31 : y2_lo ? n25[4:0] : 5'd0;
@@ -68,18 +59,14 @@ module branches_trunk_1 (
   wire y3_hi = ~n34[6] & n34[5];  // > 31
   wire [4:0] y3 = y3_hi ? 5'd31 : y3_lo ? n34[4:0] : 5'd0;
   reg [4:0] y3_r1;
-  reg [4:0] y3_r2;
   wire [7:0] n36 = trunk_t39[10:3];
   wire [2:0] n37 = trunk_t39[2:0];
   wire n38 = n37 == 3'd0;
   wire n39 = ~n38;
-  reg n39_r1;
   wire n40 = n36[0];
-  reg n40_r1;
-  wire n41 = n40_r1 & n39_r1;
+  wire n41 = n40 & n39;
   wire [6:0] n42 = n36[7:1];
-  reg [6:0] n42_r1;
-  wire [7:0] n43 = {n42_r1, n41};
+  wire [7:0] n43 = {n42, n41};
   wire y4_lo = ~n43[7];  // >= 0
   wire y4_hi = ~n43[7] & (n43[6] | n43[5]);  // > 31
   wire [4:0] y4 = y4_hi ? 5'd31 : y4_lo ? n43[4:0] : 5'd0;
@@ -88,13 +75,10 @@ module branches_trunk_1 (
   wire [2:0] n46 = trunk_t43[2:0];
   wire n47 = n46 == 3'd0;
   wire n48 = ~n47;
-  reg n48_r1;
   wire n49 = n45[0];
-  reg n49_r1;
-  wire n50 = n49_r1 & n48_r1;
+  wire n50 = n49 & n48;
   wire [5:0] n51 = n45[6:1];
-  reg [5:0] n51_r1;
-  wire [6:0] n52 = {n51_r1, n50};
+  wire [6:0] n52 = {n51, n50};
   wire y5_lo = ~n52[6];  // >= 0
   wire y5_hi = ~n52[6] & n52[5];  // > 31
   wire [4:0] y5 = y5_hi ? 5'd31 : y5_lo ? n52[4:0] : 5'd0;
@@ -111,34 +95,16 @@ module branches_trunk_1 (
   wire y6_hi = ~n61[6] & n61[5];  // > 31
   wire [4:0] y6 = y6_hi ? 5'd31 : y6_lo ? n61[4:0] : 5'd0;
   reg [4:0] y6_r1;
-  reg [4:0] y6_r2;
-  assign result = {y6_r2, y5_r1, y4_r1, y3_r2, y2_r1, y1_r1, y0_r1};
+  assign result = {y6_r1, y5_r1, y4_r1, y3_r1, y2_r1, y1_r1, y0_r1};
 
   always @(posedge clk) begin
-    n3_r1 <= n3;
-    n4_r1 <= n4;
-    n6_r1 <= n6;
     y0_r1 <= y0;
-    n12_r1 <= n12;
-    n13_r1 <= n13;
-    n15_r1 <= n15;
     y1_r1 <= y1;
-    n21_r1 <= n21;
-    n22_r1 <= n22;
-    n24_r1 <= n24;
     y2_r1 <= y2;
     y3_r1 <= y3;
-    y3_r2 <= y3_r1;
-    n39_r1 <= n39;
-    n40_r1 <= n40;
-    n42_r1 <= n42;
     y4_r1 <= y4;
-    n48_r1 <= n48;
-    n49_r1 <= n49;
-    n51_r1 <= n51;
     y5_r1 <= y5;
     y6_r1 <= y6;
-    y6_r2 <= y6_r1;
   end
 
 endmodule
