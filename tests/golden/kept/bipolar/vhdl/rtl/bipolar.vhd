@@ -26,7 +26,7 @@ entity bipolar is
 end entity bipolar;
 
 architecture rtl of bipolar is
-  signal x : unsigned(7 downto 0);
+  signal x : unsigned(12 downto 0);
   signal matmul_2 : unsigned(35 downto 0);
   signal multithreshold_4 : unsigned(16 downto 0);
   signal matmul_6 : unsigned(23 downto 0);
@@ -36,10 +36,12 @@ architecture rtl of bipolar is
 begin
   u_x : entity work.bipolar_x
     port map (
+      clk => clk,
       in_x => unsigned(in_x),
       result => x);
   u_matmul_2 : entity work.bipolar_matmul_2
     port map (
+      clk => clk,
       from_x => x,
       result => matmul_2);
   u_multithreshold_4 : entity work.bipolar_multithreshold_4

@@ -5,25 +5,31 @@ use ieee.numeric_std.all;
 
 entity bipolar_x is
   port (
+    clk : in  std_logic;
     in_x : in  unsigned(15 downto 0);
-    result : out unsigned(7 downto 0));
+    result : out unsigned(12 downto 0));
 end entity bipolar_x;
 
 architecture rtl of bipolar_x is
   signal x0 : unsigned(1 downto 0);
   signal y0 : std_logic;
+  signal y0_r1 : std_logic;
   signal x1 : unsigned(1 downto 0);
   signal y1 : std_logic;
+  signal y1_r1 : std_logic;
   signal x2 : unsigned(1 downto 0);
   signal y2 : std_logic;
   signal x3 : unsigned(1 downto 0);
   signal y3 : std_logic;
   signal x4 : unsigned(1 downto 0);
   signal y4 : std_logic;
+  signal y4_r1 : std_logic;
   signal x5 : unsigned(1 downto 0);
   signal y5 : std_logic;
+  signal y5_r1 : std_logic;
   signal x6 : unsigned(1 downto 0);
   signal y6 : std_logic;
+  signal y6_r1 : std_logic;
   signal x7 : unsigned(1 downto 0);
   signal y7 : std_logic;
 begin
@@ -43,6 +49,17 @@ begin
   y6 <= x6(1);
   x7 <= in_x(15 downto 14);
   y7 <= x7(1);
-  result <= y7 & y6 & y5 & y4 & y3 & y2 & y1 & y0;
+  result <= y7 & y6_r1 & y6 & y5_r1 & y5 & y4_r1 & y4 & y3 & y2 & y1_r1 & y1 & y0_r1 & y0;
+
+  process (clk)
+  begin
+    if rising_edge(clk) then
+      y0_r1 <= y0;
+      y1_r1 <= y1;
+      y4_r1 <= y4;
+      y5_r1 <= y5;
+      y6_r1 <= y6;
+    end if;
+  end process;
 
 end architecture rtl;
