@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <random>
 
 #include "weft/backends/verilog/emit.h"
@@ -87,6 +88,70 @@ Result<std::string> simulator_of(const std::string& target, const std::string& w
   return wanted;
 }
 
+/// Additions and multiplications of one sample, roughly.
+double work_of(const exact::Graph& graph) {
+  double work = 1.0;
+  for (const auto& value : graph.values) {
+    const auto* matvec = std::get_if<exact::MatVec>(&value.primitive);
+    work +=
+        static_cast<double>(element_count(value.shape)) * (matvec == nullptr ? 1.0 : static_cast<double>(matvec->n_in));
+  }
+  return work;
+}
+
+/// Random rows up to `wanted`. Where the outputs take few values, such as classes or signs, most random inputs end in
+/// the same one, and a fault in front of it stays unseen: of several candidates those are taken whose outputs are rare
+/// so far.
+void add_random_rows(const exact::Graph& graph, const InputSpace& space, std::size_t wanted, std::mt19937_64& random,
+                     std::vector<Row>& rows) {
+  constexpr double kMostWork = 2e8;
+  constexpr double kMostCandidates = 16.0;
+  if (rows.size() >= wanted) return;
+  const auto missing = wanted - rows.size();
+  const double each = std::clamp(kMostWork / work_of(graph) / static_cast<double>(missing), 1.0, kMostCandidates);
+  const auto candidates = static_cast<std::size_t>(each * static_cast<double>(missing));
+  std::map<std::vector<Int>, std::size_t> seen;
+  std::vector<Row> common;
+  std::size_t taken = 0;
+  for (std::size_t c = 0; c < candidates && taken < missing; ++c) {
+    // Some rows stand at the ends of their ranges with a share of their elements: their sums reach further.
+    const std::uint64_t at_ends = c % 2 == 0 ? 0 : random() % 100;
+    Row row(space.ranges.size());
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      row[i] = random_code(space, i, random);
+      if (random() % 100 < at_ends) row[i] = (random() & 1) != 0 ? space.ranges[i].hi : space.ranges[i].lo;
+    }
+    if (candidates <= missing) {
+      rows.push_back(std::move(row));
+      ++taken;
+      continue;
+    }
+    std::vector<std::vector<Int>> inputs;
+    auto at = row.begin();
+    for (const auto& input : graph.inputs) {
+      const auto n = static_cast<std::ptrdiff_t>(graph.at(input.value).ranges.size());
+      inputs.emplace_back(at, at + n);
+      at += n;
+    }
+    const auto result = emulate::run_plain(graph, inputs);
+    std::vector<Int> outputs;
+    for (const auto& output : graph.outputs) {
+      const auto& codes = result.values[output.value.index];
+      outputs.insert(outputs.end(), codes.begin(), codes.end());
+    }
+    std::size_t& count = seen[outputs];
+    // Rare: below the mean of all that were seen, the new one among them.
+    if (count * seen.size() <= taken) {
+      ++count;
+      ++taken;
+      rows.push_back(std::move(row));
+    } else if (common.size() < missing) {
+      common.push_back(std::move(row));
+    }
+  }
+  for (std::size_t i = 0; taken < missing && i < common.size(); ++i, ++taken) rows.push_back(std::move(common[i]));
+}
+
 }  // namespace
 
 Result<std::vector<std::vector<Int>>> verification_inputs(const Session& session, const VerifyOptions& options,
@@ -129,7 +194,7 @@ Result<std::vector<std::vector<Int>>> verification_inputs(const Session& session
                       : std::clamp<Int>(0, space.ranges[k].lo, space.ranges[k].hi);
       });
   std::mt19937_64 random(ctx.seed);
-  while (rows.size() < wanted) fill([&](std::size_t i) { return random_code(space, i, random); });
+  add_random_rows(graph, space, wanted, random, rows);
   // A bipolar code is never 0.
   for (auto& row : rows)
     for (std::size_t i = 0; i < n; ++i)
