@@ -4,6 +4,7 @@
 // from file to verified Verilog in Verilator.
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -212,6 +213,69 @@ TEST(Vhdl, TheBenchSeesWrongOutputsUnderNamesThatVhdlReserves) {
     EXPECT_EQ(wrong->samples, 20);
     EXPECT_EQ(wrong->mismatches, 3);
   }
+  fs::remove_all(folder);
+}
+
+/// A user's entity: numbers to the port and back, element 0 in the low bits.
+constexpr const char* kRoundTrip = R"(library ieee;
+use ieee.std_logic_1164.all;
+use ieee.numeric_std.all;
+use work.net_types.all;
+entity round_trip is
+end entity;
+architecture test of round_trip is
+begin
+  process
+    variable numbers, again : {0}_elements_t;
+    variable port_bits : {0}_t;
+  begin
+    for i in numbers'range loop
+      numbers(i) := {1}(to_unsigned((5 * i + 3) mod 2 ** {2}, {2}));
+    end loop;
+    port_bits := pack(numbers);
+    again := unpack(port_bits);
+    assert again = numbers severity failure;
+    assert port_bits({2} - 1 downto 0) = std_logic_vector(numbers(0)) severity failure;
+    assert port_bits'length = {2} * numbers'length severity failure;
+    report "round trip of {0} at latency " & integer'image(LATENCY_CYCLES);
+    wait;
+  end process;
+end architecture;
+)";
+
+TEST(Vhdl, PackAndUnpackAreInverse) {
+  if (!driver::program_exists("ghdl")) GTEST_SKIP() << "ghdl is not installed";
+  const fs::path folder = fs::temp_directory_path() / ("weft_pack_" + std::to_string(::getpid()));
+  diag::Engine engine;
+  Context ctx{engine};
+  const auto design = hw::plan(exact::random_graph(3, {.dense_layers = 1}), {.top = "net"}, ctx);
+  ASSERT_TRUE(design.ok());
+  const auto emitted = backends::vhdl::emit(*design, ctx);
+  ASSERT_TRUE(emitted.ok());
+  int wide = 0;
+  for (const auto* ports : {&design->inputs, &design->outputs}) {
+    for (const auto& port : *ports) {
+      if (port.width_bits() == 1) continue;  // std_logic, which has no low bits
+      ++wide;
+      support::FileSet files = emitted->files;
+      files["weft.json"] = "{}\n";
+      files["round_trip.vhd"] = fmt::format(fmt::runtime(kRoundTrip), port.name, port.is_signed ? "signed" : "unsigned",
+                                            port.element_width_bits);
+      ASSERT_TRUE(support::write_directory(folder, files, ctx).ok());
+      driver::ProcessRequest ghdl{
+          .program = "ghdl",
+          .arguments = {"-c", "--std=08", "rtl/net_types.vhd", "round_trip.vhd", "-r", "round_trip"},
+          .directory = folder,
+          .log = folder / "log"};
+      ASSERT_TRUE(driver::run_tool(ghdl, ctx).ok()) << diag::to_text(engine.all().back());
+      const auto log = support::read_file(folder / "log", ctx);
+      ASSERT_TRUE(log.ok());
+      EXPECT_NE(log->find("round trip of " + port.name + " at latency " + std::to_string(design->latency_cycles)),
+                std::string::npos)
+          << *log;
+    }
+  }
+  EXPECT_GE(wide, 2);
   fs::remove_all(folder);
 }
 

@@ -56,6 +56,7 @@ void add_compare(CLI::App& root, App& app);
 void add_verify(CLI::App& root, App& app);
 void add_export(CLI::App& root, App& app);
 void add_synth(CLI::App& root, App& app);
+void add_build(CLI::App& root, App& app);
 void add_cmvm(CLI::App& root, App& app);
 void add_information(CLI::App& root, App& app);
 

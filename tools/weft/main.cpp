@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   cli::add_verify(root, app);
   cli::add_export(root, app);
   cli::add_synth(root, app);
+  cli::add_build(root, app);
   cli::add_cmvm(root, app);
   cli::add_information(root, app);
   try {
