@@ -135,6 +135,8 @@ Commands verilator_commands(const SimulationRequest& request, const std::string&
   build.arguments = {"--binary",
                      "--timing",
                      "-O3",
+                     // Verilator 5.006 loses bits in exclusive ors over repeated bits of one word.
+                     "-fno-const-bit-op-tree",
                      "-Wno-fatal",
                      "-Wno-lint",
                      "-Wno-style",

@@ -75,9 +75,8 @@ std::string print_ternary_adder(const hw::Design& design) {
         LUT6_2 #(.INIT(TABLE)) lut (
           .I0(a[i]), .I1(b[i]), .I2(c[i]), .I3(below), .I4(1'b0), .I5(1'b1), .O5(majority), .O6(sum));
       end else begin : plain
-        wire [2:0] x = {c[i], b[i], a[i]} ^ NEGATE;
-        assign sum = x[0] ^ x[1] ^ x[2] ^ below;
-        assign majority = i == TOP ? below : (x[0] & x[1]) | (x[0] & x[2]) | (x[1] & x[2]);
+        assign sum = TABLE[{2'b10, below, c[i], b[i], a[i]}];
+        assign majority = i == TOP ? below : TABLE[{2'b00, below, c[i], b[i], a[i]}];
       end
       assign s[i] = sum;
       assign m[i] = below;
