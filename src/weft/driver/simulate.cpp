@@ -132,30 +132,12 @@ Commands verilator_commands(const SimulationRequest& request, const std::string&
   build.package = "verilator";
   // Registers start with random bits, so that a design that depends on their start is caught. -O1 compiles several
   // times faster than -O3 and the benches are short.
-  build.arguments = {"--binary",
-                     "--timing",
-                     "-O3",
+  build.arguments = {"--binary", "--timing", "-O3",
                      // Verilator 5.006 loses bits in exclusive ors over repeated bits of one word.
-                     "-fno-const-bit-op-tree",
-                     "-Wno-fatal",
-                     "-Wno-lint",
-                     "-Wno-style",
-                     "--x-assign",
-                     "unique",
-                     "--x-initial",
-                     "unique",
-                     "--output-split",
-                     "20000",
-                     "-MAKEFLAGS",
-                     "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
-                     "-j",
-                     std::to_string(std::max(1, request.threads)),
-                     "--top-module",
-                     bench,
-                     fmt::format("-GSAMPLES={}", samples),
-                     "--Mdir",
-                     folder.string(),
-                     "-o",
+                     "-fno-const-bit-op-tree", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--x-assign", "unique",
+                     "--x-initial", "unique", "--output-split", "20000", "-MAKEFLAGS",
+                     "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0", "-j", std::to_string(std::max(1, request.threads)),
+                     "--top-module", bench, fmt::format("-GSAMPLES={}", samples), "--Mdir", folder.string(), "-o",
                      "simulator"};
   build.arguments.insert(build.arguments.end(), sources.begin(), sources.end());
   commands.build.push_back(std::move(build));

@@ -103,7 +103,8 @@ std::vector<BenchResult> SimulationRun::run(Simulator simulator) {
           ? fmt::format("cd {} && iverilog -g2001 -s runner -o sim runner.v {} > log 2>&1 && vvp -n sim >> log 2>&1",
                         folder_, sources)
           : fmt::format(
-                "cd {} && verilator --binary --timing -fno-const-bit-op-tree -MAKEFLAGS \"OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0\" "
+                "cd {} && verilator --binary --timing -fno-const-bit-op-tree -MAKEFLAGS \"OPT_FAST=-O0 OPT_SLOW=-O0 "
+                "OPT_GLOBAL=-O0\" "
                 "-Wno-fatal -Wno-lint -Wno-style -j 2 "
                 "--top-module "
                 "runner -Mdir obj runner.v {} > log 2>&1 && obj/Vrunner >> log 2>&1",
