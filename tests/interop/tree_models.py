@@ -113,8 +113,9 @@ def lightgbm_model(rng, path):
     booster = lightgbm.train(params, train, int(rng.integers(1, 9)))
     path = path.with_suffix(".txt")
     booster.save_model(path)
-    return path, {"x": x, "margin": booster.predict(x, raw_score=True).astype(np.float32), "answer": booster.predict(x),
-                  "layer": "trees"}, missing
+    # The raw score of a random forest is not yet averaged; the layer's result is.
+    margin = booster.predict(x, raw_score=params.get("boosting") != "rf").astype(np.float32)
+    return path, {"x": x, "margin": margin, "answer": booster.predict(x), "layer": "trees"}, missing
 
 
 def sklearn_model(rng, path):

@@ -54,7 +54,11 @@ Result<IntegerSpec> integer_spec(const nn::Node& node, std::size_t multipliers, 
     return malformed(fmt::format("{} multipliers and {} shifts do not fit the layer", mantissas.size(), shifts.size()));
   for (std::size_t i = 0; i < mantissas.size(); ++i) {
     if (mantissas[i] < 0 || mantissas[i] > kMaxInt32 || shifts[i] < -31 || shifts[i] > (out.wide ? 14 : 30))
-      return malformed(fmt::format("a multiplier {} * 2^{} is out of range", mantissas[i], shifts[i]));
+      return ctx.fail(
+          Kind::ModelMalformed, node.origin,
+          fmt::format("a multiplier {} * 2^{} is out of range: the scales of this layer's tensors lie too far "
+                      "apart for its kernel; quantize again with data that reach it",
+                      mantissas[i], shifts[i]));
     out.multipliers.push_back({static_cast<std::int32_t>(mantissas[i]), static_cast<int>(shifts[i])});
   }
   return out;
