@@ -3,13 +3,26 @@
 
 namespace weft::hw {
 
+namespace {
+
+/// FNV-1a over words.
+class Hash {
+ public:
+  void mix(Int word) { value_ = (value_ ^ static_cast<std::uint64_t>(word)) * 1099511628211U; }
+  [[nodiscard]] std::size_t value() const { return value_; }
+
+ private:
+  std::size_t value_ = 14695981039346656037U;
+};
+
+}  // namespace
+
 std::size_t hash_of(const shiftadd::Problem& problem) {
-  std::size_t hash = 14695981039346656037U;
-  const auto mix = [&](std::uint64_t word) { hash = (hash ^ word) * 1099511628211U; };
-  for (const std::int64_t w : problem.matrix) mix(static_cast<std::uint64_t>(w));
-  for (const Int b : problem.bias) mix(static_cast<std::uint64_t>(b));
-  for (const fixed::Range& r : problem.inputs) mix(static_cast<std::uint64_t>(r.hi));
-  return hash;
+  Hash hash;
+  for (const std::int64_t w : problem.matrix) hash.mix(w);
+  for (const Int b : problem.bias) hash.mix(b);
+  for (const fixed::Range& r : problem.inputs) hash.mix(r.hi);
+  return hash.value();
 }
 
 const shiftadd::Solution* SolutionCache::find(const shiftadd::Problem& problem, const Slack& slack) const {
@@ -23,6 +36,20 @@ const shiftadd::Solution* SolutionCache::find(const shiftadd::Problem& problem, 
 
 void SolutionCache::add(const shiftadd::Problem& problem, const Slack& slack, shiftadd::Solution solution) {
   entries_[hash_of(problem)].push_back({problem, slack, std::move(solution)});
+}
+
+const std::optional<fixed::MultiplyShift>& SolutionCache::multiply_shift(const fixed::Pieces& function,
+                                                                         const fixed::Range& range) {
+  constexpr int kMaxShift = 40;
+  Hash hash;
+  for (const Int b : function.breakpoints) hash.mix(b);
+  for (const Int v : function.values) hash.mix(v);
+  auto& known = forms_[hash.value()];
+  for (const Form& form : known) {
+    if (form.range == range && form.function == function) return form.form;
+  }
+  known.push_back({function, range, fixed::find_multiply_shift(function, range, kMaxShift)});
+  return known.back().form;
 }
 
 Result<shiftadd::Solution> solve(const shiftadd::Problem& problem, const Slack& slack, double seconds,

@@ -4,10 +4,13 @@
 #pragma once
 
 #include <compare>
+#include <deque>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
+#include "weft/fixed/step_function.h"
 #include "weft/hw/design.h"
 #include "weft/shiftadd/solver.h"
 
@@ -32,12 +35,14 @@ struct SlackPlan {
   }
 };
 
-/// Solved problems, so that trying another slack of one layer solves only what it changes.
+/// Solved problems and forms of functions, so that trying another slack of one layer searches only what it changes.
 class SolutionCache {
  public:
   /// Null when it is not known.
   [[nodiscard]] const shiftadd::Solution* find(const shiftadd::Problem& problem, const Slack& slack) const;
   void add(const shiftadd::Problem& problem, const Slack& slack, shiftadd::Solution solution);
+  /// fixed::find_multiply_shift, which takes long for functions of many pieces, once for each of them.
+  const std::optional<fixed::MultiplyShift>& multiply_shift(const fixed::Pieces& function, const fixed::Range& range);
 
  private:
   struct Entry {
@@ -45,7 +50,13 @@ class SolutionCache {
     Slack slack;
     shiftadd::Solution solution;
   };
+  struct Form {
+    fixed::Pieces function;
+    fixed::Range range;
+    std::optional<fixed::MultiplyShift> form;
+  };
   std::unordered_map<std::size_t, std::vector<Entry>> entries_;  ///< by hash of the problem
+  std::unordered_map<std::size_t, std::deque<Form>> forms_;      ///< by hash of the function
 };
 
 std::size_t hash_of(const shiftadd::Problem& problem);

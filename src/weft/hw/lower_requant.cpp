@@ -380,7 +380,7 @@ Signal Lowering::pieces(const Signal& x, const fixed::Pieces& function) {
   std::optional<fixed::MultiplyShift> form;
   const double best_other = std::min({comparators, search, table});
   if (best_other > 3.0 * width) {
-    form = fixed::find_multiply_shift(f, range, 40);
+    form = solved_.multiply_shift(f, range);
     if (form) {
       int digits = 0;
       for (Int rest = form->multiplier < 0 ? -form->multiplier : form->multiplier; rest != 0; rest >>= 1) {
