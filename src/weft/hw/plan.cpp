@@ -269,7 +269,12 @@ Result<Candidate> choose(const Design& design, Context& ctx) {
   // What lowering has to say was said the first time.
   diag::Engine quiet;
   Context inner{quiet, ctx.progress, ctx.cancel, ctx.threads, ctx.seed, ctx.limits};
+  // An attempt lowers and cuts the whole netlist: unrolled recurrent layers, of many sums and cells, get fewer of them.
+  constexpr std::size_t kMostCells = 250'000;
+  std::size_t cells = 0;
   const auto attempt = [&](const SlackPlan& other) -> Result<void> {
+    cells += best.lowered.netlist.cells.size();
+    if (cells > kMostCells) return {};
     auto made = candidate(design, other, solved, inner);
     if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
     if (made && better(*made, best, design.options)) {
