@@ -56,26 +56,17 @@ def tcl_calls(script):
     return calls
 
 
-def check(folder, part, language, clock_ns, names):
-    def at(call, option):
-        return call[call.index(option) + 1] if option in call else None
+def at(call, option):
+    return call[call.index(option) + 1] if option in call else None
 
-    label = f"{part} {language}"
-    sources = [folder / line for line in (folder / "filelist.f").read_text().splitlines()]
-    expect(sources and sorted(sources) == sorted((folder / "rtl").iterdir()), f"{label}: filelist.f is not rtl/")
-    top = json.loads((folder / "weft.json").read_text())["top"]
 
-    calls = tcl_calls(folder / "vivado/build.tcl")
-    read = [pathlib.Path(c[-1]) for c in calls if c[0] == ("read_vhdl" if language == "vhdl" else "read_verilog")]
-    expect(read == sources, f"{label}: Vivado reads {read}")
-    synth = [c for c in calls if c[0] == "synth_design"]
-    expect(len(synth) == 1 and at(synth[0], "-top") == top and at(synth[0], "-part") == names["vivado"], f"{label}: {synth}")
-    xdc = [pathlib.Path(c[-1]) for c in calls if c[0] == "read_xdc"]
-    expect(len(xdc) == 1 and xdc[0].exists(), f"{label}: {xdc}")
-    order = [c[0] for c in calls]
-    flow = [order.index(step) for step in ("synth_design", "opt_design", "place_design", "route_design", "report_timing_summary")]
-    expect(flow == sorted(flow) and "report_utilization" in order, f"{label}: {order}")
+def clock_of(folder, file, clock_ns, label):
+    """Constraints: one clock of the planned period."""
+    text = (folder / file).read_text().splitlines()[0].split()
+    expect(text[0] == "create_clock" and float(text[text.index("-period") + 1]) == clock_ns, f"{label}: {file}")
 
+
+def check_other_vendors(folder, label, part, language, clock_ns, names, sources, top):
     calls = tcl_calls(folder / "quartus/build.tcl")
     given = {}
     for c in calls:
@@ -93,10 +84,8 @@ def check(folder, part, language, clock_ns, names):
     device = [at(c, "-dev") for c in calls if c[0] == "prj_create"]
     expect(len(device) == 1 and names.get("radiant", device[0]) == device[0], f"{label}: Radiant takes {device}")
 
-    # Constraints: one clock of the planned period each.
-    for file in ("vivado/clocks.xdc", "quartus/clocks.sdc", "radiant/clocks.pdc"):
-        text = (folder / file).read_text().splitlines()[0].split()
-        expect(text[0] == "create_clock" and float(text[text.index("-period") + 1]) == clock_ns, f"{label}: {file}")
+    for file in ("quartus/clocks.sdc", "radiant/clocks.pdc"):
+        clock_of(folder, file, clock_ns, label)
     family = "ice40" if part.startswith("ice40") else "ecp5"
     constraints = folder / ("nextpnr/clocks.pcf" if family == "ice40" else "nextpnr/clocks.lpf")
     expect(f"{1000 / clock_ns:.3f}" in constraints.read_text(), f"{label}: {constraints}")
@@ -107,6 +96,30 @@ def check(folder, part, language, clock_ns, names):
     expect(syntax.returncode == 0, f"{label}: {syntax.stderr}")
     expect(f"synth_{family}" in (folder / "nextpnr/synth.ys").read_text(), f"{label}: synth.ys")
 
+
+def check(folder, part, language, clock_ns, names, primitives):
+    label = f"{part} {language} {primitives}"
+    sources = [folder / line for line in (folder / "filelist.f").read_text().splitlines()]
+    expect(sources and sorted(sources) == sorted((folder / "rtl").iterdir()), f"{label}: filelist.f is not rtl/")
+    top = json.loads((folder / "weft.json").read_text())["top"]
+
+    calls = tcl_calls(folder / "vivado/build.tcl")
+    read = [pathlib.Path(c[-1]) for c in calls if c[0] == ("read_vhdl" if language == "vhdl" else "read_verilog")]
+    expect(read == sources, f"{label}: Vivado reads {read}")
+    synth = [c for c in calls if c[0] == "synth_design"]
+    expect(len(synth) == 1 and at(synth[0], "-top") == top and at(synth[0], "-part") == names["vivado"], f"{label}: {synth}")
+    xdc = [pathlib.Path(c[-1]) for c in calls if c[0] == "read_xdc"]
+    expect(len(xdc) == 1 and xdc[0].exists(), f"{label}: {xdc}")
+    order = [c[0] for c in calls]
+    flow = [order.index(step) for step in ("synth_design", "opt_design", "place_design", "route_design", "report_timing_summary")]
+    expect(flow == sorted(flow) and "report_utilization" in order, f"{label}: {order}")
+
+    clock_of(folder, "vivado/clocks.xdc", clock_ns, label)
+    if primitives == "xilinx":
+        expect(not any((folder / tool).exists() for tool in ("quartus", "radiant", "nextpnr")), f"{label}: scripts of other vendors")
+    else:
+        check_other_vendors(folder, label, part, language, clock_ns, names, sources, top)
+
     cores = list(folder.glob("*.core"))
     expect(len(cores) == 1, f"{label}: {cores}")
     text = cores[0].read_text()
@@ -114,6 +127,7 @@ def check(folder, part, language, clock_ns, names):
     core = yaml.safe_load(text)
     sets = core["filesets"]
     expect([folder / f for f in sets["rtl"]["files"]] == sources, f"{label}: files of the core")
+    expect(sorted(folder / f for f in sets["tb"]["files"]) == sorted((folder / "tb").iterdir()), f"{label}: benches of the core")
     for name, files in sets.items():
         expect(all((folder / f).is_file() for f in files["files"]), f"{label}: fileset {name}")
         expect("file_type" in files, f"{label}: fileset {name} has no type")
@@ -129,15 +143,21 @@ def main():
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} is not installed")
     with tempfile.TemporaryDirectory() as scratch:
-        for part, (clock_ns, names) in PARTS.items():
-            for language in ("verilog", "vhdl"):
-                folder = pathlib.Path(scratch) / f"{part} {language}"  # a blank in the path
-                command = [weft, "convert", MODEL, "-o", folder, "--target", language, "--part", part, "--clock-ns", str(clock_ns), "-q"]
-                done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-                expect(done.returncode == 0, f"{part} {language}: {done.stderr}")
-                if done.returncode == 0:
-                    check(folder, part, language, clock_ns, names)
-    print("\n".join(problems) or f"{2 * len(PARTS)} projects: every script can be read and names what is there")
+        kinds = [(part, language, "portable") for part in PARTS for language in ("verilog", "vhdl")]
+        kinds += [(part, "verilog", "xilinx") for part in PARTS if part.startswith("xc")]
+        for part, language, primitives in kinds:
+            clock_ns, names = PARTS[part]
+            folder = pathlib.Path(scratch) / f"{part} {language} {primitives}"  # blanks in the path
+            command = [weft, "convert", MODEL, "-o", folder, "--target", language, "--part", part, "--clock-ns", str(clock_ns),
+                       "--primitives", primitives, "-q"]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            expect(done.returncode == 0, f"{folder.name}: {done.stderr}")
+            if done.returncode == 0:
+                check(folder, part, language, clock_ns, names, primitives)
+                if primitives == "xilinx":
+                    refused = subprocess.run([weft, "build", folder, "--tool", "nextpnr"], capture_output=True, text=True)
+                    expect(refused.returncode == 1 and refused.stderr.startswith("error:"), f"{folder.name}: {refused.stderr}")
+    print("\n".join(problems) or f"{len(kinds)} projects: every script can be read and names what is there")
     return 1 if problems else 0
 
 

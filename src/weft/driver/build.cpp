@@ -181,6 +181,11 @@ class Build {
 
   Result<void> run_script() {
     std::error_code error;
+    if (!fs::is_directory(project_.folder / report_.tool, error))
+      return ctx_.fail(Kind::UsageInvalid, {.file = project_.folder.string()},
+                       fmt::format("the project has no `{}/`: its Xilinx primitives are for Vivado; convert with "
+                                   "--primitives portable",
+                                   report_.tool));
     fs::remove_all(report_.folder, error);  // reports of an earlier run
     fs::create_directories(report_.folder, error);
     const auto script = [&](const char* name) { return (project_.folder / report_.tool / name).string(); };

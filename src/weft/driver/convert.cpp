@@ -159,6 +159,17 @@ Result<hw::Design> plan_session(const Session& session, const ConvertOptions& op
   return hw::plan(session.exact, plan, ctx);
 }
 
+namespace {
+
+std::vector<std::string> paths_below(std::string_view folder, const support::FileSet& files) {
+  std::vector<std::string> paths;
+  for (const auto& [path, text] : files)
+    if (path.starts_with(folder)) paths.push_back(path);
+  return paths;
+}
+
+}  // namespace
+
 Result<Json> convert(const fs::path& model, const fs::path& directory, const ConvertOptions& options, Context& ctx) {
   WEFT_TRY(const Session session, lower_model(model, options.lowering, ctx));
   WEFT_TRY_VOID(check_options(session, options, ctx));
@@ -169,13 +180,12 @@ Result<Json> convert(const fs::path& model, const fs::path& directory, const Con
   } else if (options.target == "vhdl") {
     WEFT_TRY(auto emitted, backends::vhdl::emit(design, ctx));
     files = std::move(emitted.files);
-    files.merge(backends::project::emit(design, backends::project::Language::Vhdl, emitted.order));
+    files.merge(
+        backends::project::emit(design, backends::project::Language::Vhdl, emitted.order, paths_below("tb/", files)));
   } else {
     WEFT_TRY(files, backends::verilog::emit(design, {}, ctx));
-    std::vector<std::string> sources;
-    for (const auto& [path, text] : files)
-      if (path.starts_with("rtl/")) sources.push_back(path);
-    files.merge(backends::project::emit(design, backends::project::Language::Verilog, sources));
+    files.merge(backends::project::emit(design, backends::project::Language::Verilog, paths_below("rtl/", files),
+                                        paths_below("tb/", files)));
   }
   WEFT_TRY(files["model.weft"], save_session(session, ctx));
 

@@ -16,7 +16,6 @@ namespace fs = std::filesystem;
 
 Result<std::string> vhdl_to_verilog(const fs::path& project, const std::string& top, const fs::path& verilog,
                                     double timeout_seconds, Context& ctx) {
-  const std::string unit = netlist::vhdl_identifier(top);
   ProcessRequest process;
   process.program = "ghdl";
   process.package = "ghdl";
@@ -25,7 +24,7 @@ Result<std::string> vhdl_to_verilog(const fs::path& project, const std::string& 
   std::istringstream lines(list);
   for (std::string line; std::getline(lines, line);)
     if (!line.empty()) process.arguments.push_back(line);
-  process.arguments.insert(process.arguments.end(), {"-e", unit});
+  process.arguments.insert(process.arguments.end(), {"-e", netlist::vhdl_identifier(top)});
   process.directory = project;
   process.log = project / "logs" / "ghdl_synth.log";
   process.output = verilog;
@@ -35,11 +34,7 @@ Result<std::string> vhdl_to_verilog(const fs::path& project, const std::string& 
   // GHDL leaves the backslashes of VHDL's identifiers, which end otherwise in Verilog; names are legal without them.
   text.erase(std::remove(text.begin(), text.end(), '\\'), text.end());
   WEFT_TRY_VOID(support::write_file(verilog, text, ctx));
-  std::string name = top;
-  if (unit == top)
-    for (char& c : name)
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return name;
+  return netlist::ghdl_verilog_name(top);
 }
 
 }  // namespace weft::driver

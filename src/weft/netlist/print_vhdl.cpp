@@ -386,6 +386,10 @@ std::string vhdl_identifier(std::string_view name) {
   return basic ? std::string(name) : fmt::format("\\{}\\", name);
 }
 
+std::string ghdl_verilog_name(std::string_view name) {
+  return vhdl_identifier(name) == name ? lower(name) : std::string(name);
+}
+
 std::string vhdl_constant(int width_bits, UInt value) {
   const auto bit = [&](int i) { return i < 128 && (value >> i & 1) != 0; };
   if (width_bits == 1) return bit(0) ? "'1'" : "'0'";

@@ -15,6 +15,10 @@ namespace weft::netlist {
 /// printed text itself uses, underscores where basic identifiers have none).
 std::string vhdl_identifier(std::string_view name);
 
+/// The name of a unit behind GHDL's synthesis to Verilog: basic identifiers in small letters, the others without their
+/// backslashes.
+std::string ghdl_verilog_name(std::string_view name);
+
 /// A bit-string literal; one bit is a character literal.
 std::string vhdl_constant(int width_bits, UInt value);
 

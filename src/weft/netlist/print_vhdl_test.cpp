@@ -14,6 +14,8 @@ TEST(Vhdl, IdentifiersAreBasicWhereTheyCanBe) {
   EXPECT_EQ(vhdl_identifier("Signal"), "\\Signal\\");
   EXPECT_EQ(vhdl_identifier("resize"), "\\resize\\");
   EXPECT_EQ(vhdl_identifier("signals"), "signals");
+  EXPECT_EQ(ghdl_verilog_name("Dense_2"), "dense_2");
+  EXPECT_EQ(ghdl_verilog_name("Signal"), "Signal");
 }
 
 TEST(Vhdl, ConstantsHaveTheirWidth) {

@@ -42,14 +42,16 @@ std::string shell_word(std::string_view text) {
   return word + "'";
 }
 
-support::FileSet emit(const hw::Design& design, Language language, const std::vector<std::string>& sources) {
-  const Project project{design, language, sources};
+support::FileSet emit(const hw::Design& design, Language language, const std::vector<std::string>& sources,
+                      const std::vector<std::string>& benches) {
+  const Project project{design, language, sources, benches};
   support::FileSet files;
   std::string& list = files["filelist.f"];
   for (const std::string& source : sources) list.append(source).append("\n");
   files[design.top + ".core"] = fusesoc_core(project);
   files["vivado/build.tcl"] = vivado_build(project);
   files["vivado/clocks.xdc"] = sdc_clock(project);
+  if (project.is_xilinx_only()) return files;
   files["quartus/build.tcl"] = quartus_build(project);
   files["quartus/clocks.sdc"] = sdc_clock(project) + "derive_clock_uncertainty\n";
   files["radiant/build.tcl"] = radiant_build(project);

@@ -45,23 +45,23 @@ TEST(Scripts, QuoteWhatTheirLanguagesWouldRead) {
 }
 
 TEST(Scripts, ClocksHaveThePlannedPeriod) {
-  const auto files = emit(planned("xcvu9p", 2.5), Language::Verilog, {"rtl/net.v"});
+  const auto files = emit(planned("xcvu9p", 2.5), Language::Verilog, {"rtl/net.v"}, {"tb/net_tb.v"});
   EXPECT_EQ(files.at("vivado/clocks.xdc"), "create_clock -name clk -period 2.500 [get_ports clk]\n");
   EXPECT_EQ(files.at("nextpnr/clocks.lpf"), "FREQUENCY PORT \"clk\" 400.000 MHZ;\n");
-  const auto ice40 = emit(planned("ice40up5k", 50.0), Language::Verilog, {"rtl/net.v"});
+  const auto ice40 = emit(planned("ice40up5k", 50.0), Language::Verilog, {"rtl/net.v"}, {"tb/net_tb.v"});
   EXPECT_EQ(ice40.at("nextpnr/clocks.pcf"), "set_frequency clk 20.000\n");
   EXPECT_EQ(ice40.count("nextpnr/clocks.lpf"), 0U);
 }
 
 TEST(Scripts, EverySourceStandsInTheListInOrder) {
   const std::vector<std::string> sources{"rtl/net_types.vhd", "rtl/net.vhd"};
-  const auto files = emit(planned("xcvu9p"), Language::Vhdl, sources);
+  const auto files = emit(planned("xcvu9p"), Language::Vhdl, sources, {"tb/net_tb.v"});
   EXPECT_EQ(files.at("filelist.f"), "rtl/net_types.vhd\nrtl/net.vhd\n");
   for (const char* file :
        {"net.core", "vivado/build.tcl", "quartus/build.tcl", "radiant/build.tcl", "nextpnr/build.sh"})
     for (const auto& source : sources) EXPECT_NE(files.at(file).find(source), std::string::npos) << file;
   EXPECT_NE(files.at("vivado/build.tcl").find("read_vhdl -vhdl2008"), std::string::npos);
-  EXPECT_EQ(files, emit(planned("xcvu9p"), Language::Vhdl, sources));
+  EXPECT_EQ(files, emit(planned("xcvu9p"), Language::Vhdl, sources, {"tb/net_tb.v"}));
 }
 
 }  // namespace

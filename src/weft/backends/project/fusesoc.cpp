@@ -21,7 +21,6 @@ std::string yaml_text(std::string_view text) {
 std::string fusesoc_core(const Project& project) {
   const hw::Design& design = project.design;
   const bool vhdl = project.is_vhdl();
-  const std::string ending = vhdl ? "vhd" : "v";
   const std::string type = vhdl ? "vhdlSource-2008" : "verilogSource";
   const std::string bench = vhdl ? netlist::vhdl_identifier(design.top + "_tb") : design.top + "_tb";
   const QuartusDevice quartus = quartus_device(design);
@@ -40,17 +39,20 @@ std::string fusesoc_core(const Project& project) {
   text += fmt::format(
       "  tb:\n"
       "    file_type: {}\n"
-      "    files:\n"
-      "      - {}\n"
+      "    files:\n",
+      type);
+  for (const std::string& bench_file : project.benches) text += fmt::format("      - {}\n", yaml_text(bench_file));
+  text +=
       "  vivado:\n"
       "    file_type: xdc\n"
       "    files:\n"
-      "      - vivado/clocks.xdc\n"
-      "  quartus:\n"
-      "    file_type: SDC\n"
-      "    files:\n"
-      "      - quartus/clocks.sdc\n",
-      type, yaml_text(fmt::format("tb/{}_tb.{}", design.top, ending)));
+      "      - vivado/clocks.xdc\n";
+  if (!project.is_xilinx_only())
+    text +=
+        "  quartus:\n"
+        "    file_type: SDC\n"
+        "    files:\n"
+        "      - quartus/clocks.sdc\n";
   // The bench reads its vectors below the folder that this parameter names.
   text += fmt::format(
       "\n"
@@ -59,7 +61,7 @@ std::string fusesoc_core(const Project& project) {
       "    datatype: str\n"
       "    paramtype: {1}\n"
       "    description: 'folder that holds tb/ with the vectors that `weft verify` writes'\n"
-      "  {9}:\n"
+      "  {7}:\n"
       "    datatype: int\n"
       "    default: 1000\n"
       "    paramtype: {1}\n"
@@ -72,7 +74,7 @@ std::string fusesoc_core(const Project& project) {
       "  sim:\n"
       "    default_tool: {3}\n"
       "    filesets: [rtl, tb]\n"
-      "    parameters: [{0}, {9}]\n"
+      "    parameters: [{0}, {7}]\n"
       "    toplevel: {4}\n"
       "{5}"
       "  vivado:\n"
@@ -81,22 +83,24 @@ std::string fusesoc_core(const Project& project) {
       "    toplevel: {2}\n"
       "    tools:\n"
       "      vivado:\n"
-      "        part: {6}\n"
-      "  quartus:\n"
-      "    default_tool: quartus\n"
-      "    filesets: [rtl, quartus]\n"
-      "    toplevel: {2}\n"
-      "    tools:\n"
-      "      quartus:\n"
-      "        family: {7}\n"
-      "        device: {8}\n",
+      "        part: {6}\n",
       vhdl ? "DIR" : "dir", vhdl ? "generic" : "plusarg", yaml_text(project.top()), vhdl ? "ghdl" : "icarus",
       yaml_text(bench),
       vhdl ? "    tools:\n      ghdl:\n        analyze_options: ['--std=08']\n        run_options: "
              "['--ieee-asserts=disable']\n"
            : "",
-      yaml_text(vivado_part(design).name), yaml_text(quartus.family), yaml_text(quartus.device.name),
-      vhdl ? "SAMPLES" : "samples");
+      yaml_text(vivado_part(design).name), vhdl ? "SAMPLES" : "samples");
+  if (project.is_xilinx_only()) return text;
+  text += fmt::format(
+      "  quartus:\n"
+      "    default_tool: quartus\n"
+      "    filesets: [rtl, quartus]\n"
+      "    toplevel: {}\n"
+      "    tools:\n"
+      "      quartus:\n"
+      "        family: {}\n"
+      "        device: {}\n",
+      yaml_text(project.top()), yaml_text(quartus.family), yaml_text(quartus.device.name));
   // Yosys reads Verilog only.
   if (!vhdl) {
     std::string options;

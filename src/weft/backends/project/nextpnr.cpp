@@ -8,20 +8,6 @@
 
 namespace weft::backends::project {
 
-namespace {
-
-/// The top module behind GHDL's synthesis, which writes basic identifiers in small letters.
-std::string synthesized_top(const Project& project) {
-  std::string name = project.top();
-  if (!project.is_vhdl()) return name;
-  if (name.front() == '\\') return project.design.top;
-  for (char& c : name)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return name;
-}
-
-}  // namespace
-
 std::string nextpnr_synthesis(const Project& project) {
   const NextpnrDevice device = nextpnr_device(project.design);
   return fmt::format(
@@ -29,7 +15,7 @@ std::string nextpnr_synthesis(const Project& project) {
       "read_verilog sources.v\n"
       "synth_{} -top {} -json netlist.json\n"
       "tee -q -o utilization.json stat -json\n",
-      device.architecture, synthesized_top(project));
+      device.architecture, project.is_vhdl() ? netlist::ghdl_verilog_name(project.design.top) : project.design.top);
 }
 
 // The open tools also come from PyPI under names with yowasp- in front. Those see the current folder, but not all of

@@ -16,8 +16,11 @@ struct Project {
   const hw::Design& design;
   Language language = Language::Verilog;
   const std::vector<std::string>& sources;
+  const std::vector<std::string>& benches;
 
   [[nodiscard]] bool is_vhdl() const { return language == Language::Vhdl; }
+  /// Made of cells that no tool of another vendor knows.
+  [[nodiscard]] bool is_xilinx_only() const { return design.options.primitives == hw::Primitives::Xilinx; }
   /// The top entity as VHDL writes it, or the top module.
   [[nodiscard]] std::string top() const;
   [[nodiscard]] double frequency_mhz() const { return 1000.0 / design.options.clock_ns; }
