@@ -156,7 +156,7 @@ class Run:
         slow = False
         try:
             limit = self.options.limit if group.endswith("/data") else 3600
-            answer, _, code = self.weft.run("convert", model, "-o", project, *options, check=False, timeout=limit)
+            answer, _, code = self.weft.run("convert", model, "-o", project, "--effort", "fast", *options, check=False, timeout=limit)
         except subprocess.TimeoutExpired:
             if not group.endswith("/data"):
                 raise WeftError(f"convert takes longer than {limit} s") from None

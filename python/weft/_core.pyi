@@ -151,6 +151,7 @@ class ConvertOptions:
     top: str
     prefix: str
     primitives: str
+    effort: str
     register_inputs: bool
     register_outputs: bool
     clock_enable: bool

@@ -70,7 +70,7 @@ def check(weft, path, counts, worst, judge):
     if not away <= TOLERANCE:
         return f"the float run is {away:.3g} away"
     counts["float"] += 1
-    answer, _, code = weft.run("convert", path, "-o", project, *meta["options"], check=False)
+    answer, _, code = weft.run("convert", path, "-o", project, "--effort", "fast", *meta["options"], check=False)
     if code != 0:
         counts["refused"] += 1
         return "not converted: " + "; ".join(d["message"] for d in answer.get("diagnostics", []) if d["severity"] == "error")

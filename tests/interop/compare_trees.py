@@ -43,7 +43,7 @@ def compare(weft, model, work, counts):
         with np.load(layers) as data:
             trace[mode] = {k: data[k] for k in data}
     counts["models"] += 1
-    report, _, _ = weft.run("convert", model, "-o", work / "project", *options)
+    report, _, _ = weft.run("convert", model, "-o", work / "project", "--effort", "fast", *options)
     certificate = {c["layer"]: c for c in report["certificate"]}
 
     def margins(name, expected):

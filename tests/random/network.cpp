@@ -341,6 +341,7 @@ class Generator {
       p.primitives = hw::Primitives::Xilinx;
       p.part = dice_.pick<const char*>({"xcvu9p", "xc7k325t"});
     }
+    if (!dice_.chance(10)) p.effort = hw::Effort::Fast;  // most of the time goes into simulations
   }
 
   Dice dice_;

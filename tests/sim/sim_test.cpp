@@ -115,7 +115,8 @@ TEST_P(Hardware, VerilogOfXilinxCellsEqualsTheEmulator) {
   const char* const parts[] = {"xcvu9p", "xc7k325t"};
   expect_verilog({.clock_ns = kPeriods[(GetParam() + 1) % 3],
                   .part = parts[GetParam() / 3 % 2],
-                  .primitives = hw::Primitives::Xilinx});
+                  .primitives = hw::Primitives::Xilinx,
+                  .effort = hw::Effort::Fast});
 }
 
 TEST_P(Hardware, VhdlEqualsTheEmulator) {
@@ -126,7 +127,8 @@ TEST_P(Hardware, VhdlEqualsTheEmulator) {
                                {.clock_ns = kPeriods[(i + 1) % 3],
                                 .register_inputs = i % 2 == 1,
                                 .clock_enable = i % 5 == 0,
-                                .valid = i % 4 != 3},
+                                .valid = i % 4 != 3,
+                                .effort = hw::Effort::Fast},
                                ctx_);
   ASSERT_TRUE(design.ok()) << problems();
   const auto emitted = backends::vhdl::emit(*design, ctx_);
@@ -144,7 +146,7 @@ TEST_P(Hardware, VhdlEqualsTheEmulator) {
 TEST_P(Hardware, HlsEqualsTheEmulator) {
   if (ap_types().empty()) GTEST_SKIP() << "WEFT_AP_TYPES is not set: the open ap_types headers are not there";
   prepare();
-  const auto design = hw::plan(exact_, {}, ctx_);
+  const auto design = hw::plan(exact_, {.effort = hw::Effort::Fast}, ctx_);
   ASSERT_TRUE(design.ok()) << problems();
   write(backends::hls::emit(*design, {}, ctx_));
   const auto result = driver::run_csim({.project = folder_, .top = design->top, .ap_types = ap_types()}, exact_,

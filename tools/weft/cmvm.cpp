@@ -146,7 +146,7 @@ Result<Json> run(const Options& options, Context& ctx) {
   if (!options.output.empty()) {
     std::string text;
     if (extension == ".v") {
-      const auto primitives = options.primitives == "xilinx" ? hw::Primitives::Xilinx : hw::Primitives::Portable;
+      const auto primitives = hw::primitives_of(options.primitives).value();
       WEFT_TRY(text, verilog(problem, solution, model.family, primitives, options.output, ctx));
     } else {
       Json file = graph;

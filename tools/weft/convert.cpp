@@ -45,6 +45,11 @@ void add_convert(CLI::App& root, App& app) {
                    "LUTs per bit of a three-input adder of the xilinx primitives (default: the family's; 0: none)")
       ->check(CLI::Range(0.0, 8.0))
       ->group("Hardware");
+  command
+      ->add_option("--effort", o.effort,
+                   "search for small adder graphs: fast (one pass), normal (seconds) or high (a minute or more)")
+      ->capture_default_str()
+      ->group("Hardware");
   command->add_flag("--register-inputs", o.register_inputs, "registers at the inputs")->group("Hardware");
   command->add_flag("--no-register-outputs", options->no_output_register, "no registers at the outputs")
       ->group("Hardware");

@@ -54,13 +54,15 @@ Result<void> check_options(const Session& session, const ConvertOptions& options
   if (options.target != "verilog" && options.target != "vhdl" && options.target != "vitis")
     return fail(Kind::TargetUnknown,
                 fmt::format("--target {} is not written yet; there are verilog, vhdl and vitis", options.target));
-  if (options.primitives != "portable" && options.primitives != "xilinx")
+  if (!hw::primitives_of(options.primitives))
     return fail(Kind::UsageInvalid, fmt::format("--primitives {} is neither portable nor xilinx", options.primitives));
   if (options.primitives != "portable" && options.target != "verilog")
     return fail(
         Kind::DoesNotFit,
         fmt::format("--primitives {} goes with --target verilog only; leave it out, portable {} runs on every part",
                     options.primitives, options.target == "vhdl" ? "VHDL" : "C++"));
+  if (!hw::effort_of(options.effort))
+    return fail(Kind::UsageInvalid, fmt::format("--effort {} is neither fast, normal nor high", options.effort));
   const lower::LayerSettings settings{&session.config};
   for (const auto& node : session.model.graph.nodes)
     if (settings.reuse_factor(node) != 1 || options.reuse_factor != 1)
@@ -154,8 +156,9 @@ Result<hw::Design> plan_session(const Session& session, const ConvertOptions& op
   plan.register_outputs = options.register_outputs;
   plan.clock_enable = options.clock_enable;
   plan.valid = options.valid;
-  plan.primitives = options.primitives == "xilinx" ? hw::Primitives::Xilinx : hw::Primitives::Portable;
+  plan.primitives = hw::primitives_of(options.primitives).value_or(plan.primitives);
   plan.ternary_lut = options.ternary_lut;
+  plan.effort = hw::effort_of(options.effort).value_or(plan.effort);
   return hw::plan(session.exact, plan, ctx);
 }
 
@@ -203,6 +206,7 @@ Result<Json> convert(const fs::path& model, const fs::path& directory, const Con
         {"max_latency_cycles", options.max_latency_cycles ? Json(*options.max_latency_cycles) : Json(nullptr)},
         {"prefix", options.prefix},
         {"primitives", options.primitives},
+        {"effort", options.effort},
         {"ternary_lut", options.ternary_lut ? Json(*options.ternary_lut) : Json(nullptr)},
         {"register_inputs", options.register_inputs},
         {"register_outputs", options.register_outputs},

@@ -26,6 +26,7 @@ struct ConvertOptions {
   std::string top;
   std::string prefix;
   std::string primitives = "portable";
+  std::string effort = "normal";  ///< of the search for adder graphs: fast, normal, high
   /// LUTs per bit of a three-input adder; empty: the family's.
   std::optional<double> ternary_lut;
   bool register_inputs = false;

@@ -52,11 +52,10 @@ const std::optional<fixed::MultiplyShift>& SolutionCache::multiply_shift(const f
   return known.back().form;
 }
 
-Result<shiftadd::Solution> solve(const shiftadd::Problem& problem, const Slack& slack, double seconds,
-                                 const shiftadd::CostModel& cost, Context& ctx) {
+Result<shiftadd::Solution> solve(const shiftadd::Problem& problem, const Slack& slack, const shiftadd::CostModel& cost,
+                                 Context& ctx) {
   if (!slack.common) {
-    return shiftadd::solve(problem, {.extra_levels = slack.levels, .restarts = slack.restarts, .seconds = seconds},
-                           cost, ctx);
+    return shiftadd::solve(problem, {.extra_levels = slack.levels, .restarts = slack.restarts}, cost, ctx);
   }
   WEFT_TRY(auto fastest, shiftadd::solve(problem, {.extra_levels = 0}, cost, ctx));
   constexpr shiftadd::AdderShape kTypical{.width_bits = 12};
@@ -64,8 +63,7 @@ Result<shiftadd::Solution> solve(const shiftadd::Problem& problem, const Slack& 
   // What the search does not reach in time it reports; then the fastest stands.
   diag::Engine quiet;
   Context inner{quiet, ctx.progress, ctx.cancel, ctx.threads, ctx.seed, ctx.limits};
-  auto shared =
-      shiftadd::solve(problem, {.max_delay = latest, .restarts = slack.restarts, .seconds = seconds}, cost, inner);
+  auto shared = shiftadd::solve(problem, {.max_delay = latest, .restarts = slack.restarts}, cost, inner);
   if (!shared) {
     if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "the search for an adder graph was interrupted");
     return fastest;

@@ -62,7 +62,7 @@ class SolutionCache {
 std::size_t hash_of(const shiftadd::Problem& problem);
 
 /// Solves with that slack.
-Result<shiftadd::Solution> solve(const shiftadd::Problem& problem, const Slack& slack, double seconds,
-                                 const shiftadd::CostModel& cost, Context& ctx);
+Result<shiftadd::Solution> solve(const shiftadd::Problem& problem, const Slack& slack, const shiftadd::CostModel& cost,
+                                 Context& ctx);
 
 }  // namespace weft::hw

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "weft/exact/graph.h"
@@ -20,6 +21,13 @@ namespace weft::hw {
 /// What the circuit is written with: operators of the language only, or LUT6_2 and the carry cells of Xilinx where
 /// these take less.
 enum class Primitives : std::uint8_t { Portable, Xilinx };
+
+/// How long adder graphs are searched for: one pass; a few seconds; a minute or more.
+enum class Effort : std::uint8_t { Fast, Normal, High };
+
+/// By the names of the command line; nothing for another word.
+std::optional<Primitives> primitives_of(std::string_view name);
+std::optional<Effort> effort_of(std::string_view name);
 
 struct PlanOptions {
   double clock_ns = 5.0;
@@ -38,9 +46,9 @@ struct PlanOptions {
   /// LUTs per bit of a three-input adder, for the adder graphs; 0: do not use them. Nothing: the family's.
   std::optional<double> ternary_lut{};
   /// For the adder graphs: levels above the minimum that sharing may add (nothing: several are tried, layer by layer,
-  /// unless the network is large), and time for restarts.
+  /// unless the network is large).
   std::optional<int> extra_levels{};
-  double solver_seconds = 0.0;
+  Effort effort = Effort::Normal;
 };
 
 struct Resources {

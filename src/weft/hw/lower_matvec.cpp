@@ -229,7 +229,7 @@ Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> ro
   std::mutex progress;
   const auto work = [&](std::size_t, std::size_t) {
     for (std::size_t d = next++; d < distinct.size(); d = next++) {
-      auto solution = solve(rows[distinct[d]].problem, slack, options_.solver_seconds, cost, inner);
+      auto solution = solve(rows[distinct[d]].problem, slack, cost, inner);
       if (!solution) return;
       solutions[distinct[d]] = std::move(*solution);
       const std::lock_guard lock(progress);

@@ -281,12 +281,6 @@ class ModulePrinter {
 
   [[nodiscard]] bool has_cells() const { return circuit_.design().options.primitives == Primitives::Xilinx; }
 
-  /// Whether the operand is the carry chain of another adder in the same stage that synthesis may merge.
-  bool reads_adder(NetId net, std::uint32_t reader) const {
-    const Cell& x = netlist_.at(net);
-    return x.op == Op::Sum && circuit_.delay(net, reader) == 0 && !(has_cells() && x.terms.size() == 3);
-  }
-
   /// A sum of one or three terms.
   void print_plain_sum(std::uint32_t index) {
     const Cell& cell = netlist_.cells[index];
@@ -358,12 +352,10 @@ class ModulePrinter {
     const Expr ea = field(xa, a.shift, free, h);
     const Expr eb = field(xb, b.shift, free, h);
     const Expr sum = b.negate ? ea - eb : ea + eb;
-    // The second case only spares a register: the lowest bit of (a << s) - b is that of b.
-    const bool reads = reads_adder(a.net, index) || reads_adder(b.net, index) || (b.negate && b.shift < a.shift);
-    const bool separate = reads && !xa.is_constant && !xb.is_constant;
+    const bool apart = netlist::lowest_bit_apart(netlist_, circuit_.design().pipeline, index, has_cells());
     const Term& low = cell.terms[lowest_term(netlist_, cell)];
     std::vector<Expr> parts;
-    if (separate) {
+    if (apart) {
       const Expr lowest = field(xa, a.shift, free, 1) ^ field(xb, b.shift, free, 1);
       if (h > 1) {
         const std::string chain = scope_.unique(name + "_c");

@@ -70,13 +70,20 @@ double choose_stage(const Netlist& netlist, const std::vector<double>& delays, c
   return high;
 }
 
-/// Signed digits of the weights of a layer, over all its positions.
-double digits_of(const exact::Value& value) {
+/// Signed digits of the weights of a layer.
+double weight_digits_of(const exact::Value& value) {
   const auto* p = std::get_if<exact::MatVec>(&value.primitive);
   if (p == nullptr || p->n_out == 0) return 0.0;
   double digits = 0.0;
   for (const std::int64_t w : p->weights) digits += static_cast<double>(shiftadd::canonical_digits(w).size());
-  return digits * static_cast<double>(element_count(value.shape) / p->n_out);
+  return digits;
+}
+
+/// The same over all its positions.
+double digits_of(const exact::Value& value) {
+  const auto* p = std::get_if<exact::MatVec>(&value.primitive);
+  if (p == nullptr || p->n_out == 0) return 0.0;
+  return weight_digits_of(value) * static_cast<double>(element_count(value.shape) / p->n_out);
 }
 
 /// Refuses what no part could hold before hours go into it.
@@ -251,58 +258,100 @@ bool better(const Candidate& a, const Candidate& b, const PlanOptions& options) 
   return a.lut + kFlipFlop * a.ff < b.lut + kFlipFlop * b.ff;
 }
 
+/// Recipes of one search of all layers.
+int recipes_of(double work, double digits) {
+  constexpr double kMost = 100'000.0;
+  return static_cast<int>(std::min(kMost, work / std::max(1.0, digits)));
+}
+
 /// Time that the critical path does not need is given to the layers that save most with it: the same slack everywhere
-/// first, then another one layer by layer.
+/// first, then another one layer by layer. Most of the effort goes into the graphs of the slack that is chosen.
 Result<Candidate> choose(const Design& design, Context& ctx) {
   SolutionCache solved;
   SlackPlan plan{.all = {.levels = design.options.extra_levels.value_or(1)}};
   WEFT_TRY(Candidate best, candidate(design, plan, solved, ctx));
   double digits = 0.0;
+  double searched = 0.0;  // a kernel is searched once for all its positions
   std::vector<std::uint32_t> layers;
   for (std::size_t v = 0; v < design.graph.values.size(); ++v) {
     const double here = digits_of(design.graph.values[v]);
     digits += here;
+    searched += weight_digits_of(design.graph.values[v]);
     if (here > 0.0) layers.push_back(static_cast<std::uint32_t>(v));
   }
-  constexpr double kSearched = 10000.0;
-  if (design.options.extra_levels || digits > kSearched || layers.empty()) return best;
+  if (design.options.extra_levels || design.options.effort == Effort::Fast || layers.empty()) return best;
   // What lowering has to say was said the first time.
   diag::Engine quiet;
   Context inner{quiet, ctx.progress, ctx.cancel, ctx.threads, ctx.seed, ctx.limits};
-  // An attempt lowers and cuts the whole netlist: unrolled recurrent layers, of many sums and cells, get fewer of them.
-  constexpr std::size_t kMostCells = 250'000;
-  std::size_t cells = 0;
-  const auto attempt = [&](const SlackPlan& other) -> Result<void> {
-    cells += best.lowered.netlist.cells.size();
-    if (cells > kMostCells) return {};
+  const auto attempt = [&](const SlackPlan& other) -> Result<bool> {
     auto made = candidate(design, other, solved, inner);
     if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
-    if (made && better(*made, best, design.options)) {
-      best = std::move(*made);
-      plan = other;
-    }
-    return {};
+    if (!made || !better(*made, best, design.options)) return false;
+    best = std::move(*made);
+    plan = other;
+    return true;
   };
-  constexpr Slack kTried[] = {{0, false}, {1, false}, {0, true}, {1, true}, {2, true}, {3, true}, {5, true}};
-  for (const Slack& slack : kTried) WEFT_TRY_VOID(attempt({.all = slack}));
-  // Then the same with restarts, as many as take a few seconds.
-  constexpr double kRestartedDigits = 10000.0;
-  const int restarts = static_cast<int>(std::min(24.0, kRestartedDigits / digits));
-  for (const int count : {0, restarts}) {
-    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-      for (Slack slack : kTried) {
-        SlackPlan other = plan;
-        slack.restarts = count;
-        other.of[*layer] = slack;
-        WEFT_TRY_VOID(attempt(other));
-      }
+  const double effort = design.options.effort == Effort::High ? 16.0 : 1.0;
+  // An attempt lowers and cuts the whole netlist: unrolled recurrent layers, of many sums and cells, get fewer of them.
+  const double kMostCells = 250'000.0 * effort;
+  double cells = 0.0;
+  const auto within = [&] {
+    cells += static_cast<double>(best.lowered.netlist.cells.size());
+    return cells <= kMostCells;
+  };
+  constexpr double kDigits = 10'000.0;
+  if (digits <= kDigits) {
+    constexpr Slack kTried[] = {{0, false}, {1, false}, {0, true}, {1, true}, {2, true}, {3, true}, {5, true}};
+    for (const Slack& slack : kTried) {
+      if (within()) WEFT_TRY_VOID(attempt({.all = slack}));
     }
-    if (restarts < 4) break;
+    // Then the same with restarts, as many as take a few seconds.
+    const int restarts = std::min(24, recipes_of(kDigits * effort, searched));
+    for (const int count : {0, restarts}) {
+      for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+        for (Slack slack : kTried) {
+          SlackPlan other = plan;
+          slack.restarts = count;
+          other.of[*layer] = slack;
+          if (within()) WEFT_TRY_VOID(attempt(other));
+        }
+      }
+      if (restarts < 4) break;
+    }
+  }
+  constexpr double kRecipes = 600'000.0;
+  constexpr int kFewest = 12;
+  const int restarts = recipes_of(kRecipes * effort, searched);
+  if (restarts < kFewest) return best;
+  SlackPlan all = plan;
+  for (const std::uint32_t layer : layers) {
+    all.of[layer] = plan.at({layer});
+    all.of[layer].restarts = restarts;
+  }
+  WEFT_TRY(const bool at_once, attempt(all));
+  if (at_once) return best;
+  for (const std::uint32_t layer : layers) {
+    SlackPlan other = plan;
+    other.of[layer] = all.of[layer];
+    if (within()) WEFT_TRY_VOID(attempt(other));
   }
   return best;
 }
 
 }  // namespace
+
+std::optional<Primitives> primitives_of(std::string_view name) {
+  if (name == "portable") return Primitives::Portable;
+  if (name == "xilinx") return Primitives::Xilinx;
+  return std::nullopt;
+}
+
+std::optional<Effort> effort_of(std::string_view name) {
+  if (name == "fast") return Effort::Fast;
+  if (name == "normal") return Effort::Normal;
+  if (name == "high") return Effort::High;
+  return std::nullopt;
+}
 
 Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Context& ctx) {
   WEFT_TRY(Part part, require_part(options.part, ctx));

@@ -31,7 +31,12 @@ constexpr int kCompareInputs = 6;
 class Builder {
  public:
   Builder(const Netlist& netlist, const Pipeline& pipeline, const std::vector<Hard>& hard)
-      : netlist_(netlist), pipeline_(pipeline), hard_(hard), used_(used_bits(netlist)), gates_(out_.gates) {
+      : netlist_(netlist),
+        pipeline_(pipeline),
+        hard_(hard),
+        used_(used_bits(netlist)),
+        ternary_cells_(std::find(hard.begin(), hard.end(), Hard::Adder) != hard.end()),
+        gates_(out_.gates) {
     WEFT_CHECK(hard.size() == netlist.cells.size(), "one kind per cell");
   }
 
@@ -281,7 +286,12 @@ class Builder {
       result = word(low, 0);
       result.resize(static_cast<std::size_t>(free));
       const bool subtract = cell.terms[1 - positive].negate;
-      const Bits upper = chain(word(positive, free), word(1 - positive, free), subtract, subtract ? kHigh : kLow);
+      const Bits a = word(positive, free);
+      const Bits b = word(1 - positive, free);
+      Bits upper = chain(a, b, subtract, subtract ? kHigh : kLow);
+      if (!upper.empty() && lowest_bit_apart(netlist_, pipeline_, static_cast<std::uint32_t>(index), ternary_cells_)) {
+        upper[0] = gates_.differ(a[0], b[0]);
+      }
       result.insert(result.end(), upper.begin(), upper.end());
     } else {
       Columns columns(static_cast<std::size_t>(top));
@@ -520,6 +530,7 @@ class Builder {
   const Pipeline& pipeline_;
   const std::vector<Hard>& hard_;
   std::vector<UInt> used_;
+  bool ternary_cells_;
   BitCircuit out_;
   Gates& gates_;
   std::vector<std::vector<Bits>> bits_;  ///< by cell and delay

@@ -332,6 +332,23 @@ std::int64_t register_bits(const Netlist& netlist, const Pipeline& pipeline) {
   return bits;
 }
 
+bool lowest_bit_apart(const Netlist& netlist, const Pipeline& pipeline, std::uint32_t sum, bool ternary_cells) {
+  const auto& terms = netlist.cells[sum].terms;
+  WEFT_CHECK(terms.size() == 2, "a sum of two terms");
+  const auto reads_chain = [&](const Term& term) {
+    const Cell& x = netlist.at(term.net);
+    return x.op == Op::Sum && pipeline.stage[term.net.index] == pipeline.stage[sum] &&
+           !(ternary_cells && x.terms.size() == 3);
+  };
+  for (const Term& term : terms) {
+    if (netlist.at(term.net).op == Op::Constant) return false;
+  }
+  const std::size_t positive = terms[0].negate ? 1 : 0;
+  const Term& a = terms[positive];
+  const Term& b = terms[1 - positive];
+  return reads_chain(a) || reads_chain(b) || (b.negate && b.shift < a.shift);
+}
+
 std::string verify(const Netlist& netlist, const Pipeline& pipeline, const std::vector<double>& delay_ps) {
   if (pipeline.stage.size() != netlist.cells.size()) return "one stage per cell";
   std::vector<double> time(netlist.cells.size(), 0.0);

@@ -3,6 +3,7 @@
 /// Cuts a netlist into pipeline stages with few registers.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "weft/netlist/netlist.h"
@@ -38,6 +39,11 @@ int count_stages(const Netlist& netlist, const std::vector<double>& delay_ps, co
 std::vector<int> register_depths(const Netlist& netlist, const Pipeline& pipeline);
 /// Flip-flops of all register chains (valid bits not counted).
 std::int64_t register_bits(const Netlist& netlist, const Pipeline& pipeline);
+
+/// Whether the lowest bit of the carry chain of `sum`, a cell that adds two terms, is written as an XOR beside the
+/// chain. That keeps synthesis from merging the chain with one that it reads in the same stage, and spares a register:
+/// the lowest bit of (a << s) - b is that of b. `ternary_cells`: sums of three terms are cells of the vendor.
+bool lowest_bit_apart(const Netlist& netlist, const Pipeline& pipeline, std::uint32_t sum, bool ternary_cells);
 
 /// Empty when no cell reads a value of a later stage and no stage is longer than worst_ps.
 std::string verify(const Netlist& netlist, const Pipeline& pipeline, const std::vector<double>& delay_ps);

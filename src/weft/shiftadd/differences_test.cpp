@@ -79,8 +79,8 @@ TEST(Differences, NothingIsBuiltOnWhatComesTooLate) {
   recipe.chain = 3;
   const auto solution = build(problem, *plan, unit_cost(), recipe, f.ctx);
   ASSERT_TRUE(solution.has_value());
-  EXPECT_EQ(check(problem, *solution), "");
-  EXPECT_LE(solution->depth, plan->rows.front().depth);
+  EXPECT_EQ(check(problem, solution->solution), "");
+  EXPECT_LE(solution->solution.depth, plan->rows.front().depth);
 }
 
 TEST(Differences, GraphsComputeTheMatrixAndAreSmallerWhereColumnsAreAlike) {
@@ -99,11 +99,11 @@ TEST(Differences, GraphsComputeTheMatrixAndAreSmallerWhereColumnsAreAlike) {
         recipe.chain = chain;
         const auto solution = build(problem, *plan, cost, recipe, f.ctx);
         ASSERT_TRUE(solution.has_value());
-        EXPECT_EQ(check(problem, *solution), "");
-        expect_equal_values(problem, *solution);
-        if (chain == 0) plain = solution->lut;
+        EXPECT_EQ(check(problem, solution->solution), "");
+        expect_equal_values(problem, solution->solution);
+        if (chain == 0) plain = solution->solution.lut;
         if (chain == 3) {
-          EXPECT_LT(solution->lut, plain) << seed;
+          EXPECT_LT(solution->solution.lut, plain) << seed;
         }
       }
     }

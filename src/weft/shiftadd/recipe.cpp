@@ -24,9 +24,10 @@ std::uint64_t next_random(std::uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-std::optional<Solution> build(const Problem& problem, const Plan& whole, const CostModel& cost, const Recipe& recipe,
-                              const Context& ctx) {
+std::optional<Built> build(const Problem& problem, const Plan& whole, const CostModel& cost, const Recipe& recipe,
+                           const Context& ctx) {
   std::optional<Plan> chained;
+  Built built;
   if (recipe.chain > 0) chained = with_differences(whole, recipe.chain, recipe.narrowing);
   const Plan& plan = chained ? *chained : whole;
   AdderGraph graph(problem.inputs, problem.arrival, plan.slots, cost, plan.clock);
@@ -47,15 +48,20 @@ std::optional<Solution> build(const Problem& problem, const Plan& whole, const C
     row.plans = row_plans;
     for (const auto& [input, weight] : planned.coefficients) {
       std::uint64_t choice = 0;
-      if (recipe.recode > 0.0) {
+      if (!recipe.choices.empty()) {
+        choice = recipe.choices[built.choices.size()];
+      } else if (recipe.recode > 0.0) {
         for (int bit = 0; bit < 64; ++bit) choice |= std::uint64_t{next_uniform(random) < recipe.recode} << bit;
       }
+      built.choices.push_back(choice);
       for (const SignedDigit& digit : minimal_digits(weight, choice))
         row.terms.push_back({input, digit.shift, digit.negative});
     }
     rows.push_back(std::move(row));
   }
-  if (!share_subexpressions(graph, rows, recipe.sharing, ctx)) return std::nullopt;
+  auto shared = share_subexpressions(graph, rows, recipe.sharing, ctx);
+  if (!shared) return std::nullopt;
+  built.patterns = std::move(*shared);
   if (plan.clock.has_ternary()) {
     AdderGraph grouped(problem.inputs, problem.arrival, plan.slots, cost, plan.clock);
     regroup(graph, rows, grouped, {recipe.tree, recipe.narrowing, recipe.dissolve});
@@ -84,7 +90,8 @@ std::optional<Solution> build(const Problem& problem, const Plan& whole, const C
       outputs[static_cast<std::size_t>(use.output)] = term;
     }
   }
-  return finish(graph, std::move(outputs));
+  built.solution = finish(graph, std::move(outputs));
+  return built;
 }
 
 std::vector<Recipe> first_recipes(std::int64_t digits, bool has_ternary) {
@@ -141,6 +148,26 @@ Recipe random_recipe(std::uint64_t seed, bool has_ternary) {
     recipe.chain = next_random(state) % 2 == 0 ? 0 : static_cast<int>(1 + next_random(state) % 6);
   }
   return recipe;
+}
+
+Recipe varied_recipe(const Recipe& recipe, const Built& built, std::uint64_t seed) {
+  std::uint64_t state = seed;
+  Recipe out = recipe;
+  const double u = next_uniform(state);
+  const double dropped = 0.005 + 0.1 * u * u;
+  out.sharing.replay = built.patterns;
+  for (SharedPattern& pattern : out.sharing.replay) pattern.skip = next_uniform(state) < dropped;
+  const double v = next_uniform(state);
+  out.sharing.noise = 0.3 * v * v;
+  out.sharing.seed = next_random(state);
+  out.choices = built.choices;
+  if (next_random(state) % 2 == 0) {
+    const double redrawn = 0.02 * next_uniform(state);
+    for (std::uint64_t& choice : out.choices) {
+      if (next_uniform(state) < redrawn) choice ^= next_random(state) & next_random(state);
+    }
+  }
+  return out;
 }
 
 }  // namespace weft::shiftadd

@@ -38,6 +38,7 @@ struct Symbol {
   BitSpan span;  ///< of the term's value
   int slot = 0;
   std::int32_t block = 0;
+  std::int32_t origin = 0;        ///< as SharedPattern names operands
   std::vector<Occurrence> where;  ///< by row, then shift
 };
 
@@ -103,6 +104,7 @@ class Sharer {
   bool run(const Context& ctx) {
     load();
     if (!count_initial(ctx)) return false;
+    replay();
     std::uint32_t score = 0;
     std::uint64_t key = 0;
     std::uint64_t steps = 0;
@@ -134,6 +136,8 @@ class Sharer {
     return true;
   }
 
+  [[nodiscard]] std::vector<SharedPattern> shared() && { return std::move(made_); }
+
  private:
   void load() {
     // Symbols are the distinct operands in order of their node.
@@ -143,7 +147,7 @@ class Sharer {
     }
     std::sort(nodes.begin(), nodes.end());
     nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-    for (const std::int32_t node : nodes) add_symbol({node, 0, false});
+    for (const std::int32_t node : nodes) add_symbol({node, 0, false}, node);
     choose_blocks();
     rows_.resize(rows_out_.size() * static_cast<std::size_t>(blocks_));
     budgets_.reserve(rows_out_.size());
@@ -181,9 +185,10 @@ class Sharer {
   TimeBudget& budget_of(std::int32_t row) { return budgets_[static_cast<std::size_t>(row / blocks_)]; }
   Symbol& symbol_of(std::int32_t index) { return symbols_[static_cast<std::size_t>(index)]; }
 
-  std::int32_t add_symbol(const Term& term) {
+  std::int32_t add_symbol(const Term& term, std::int32_t origin) {
     Symbol symbol;
     symbol.term = term;
+    symbol.origin = origin;
     symbol.span = graph_.span(term.operand);
     symbol.span.lsb += term.shift;
     symbol.span.msb += term.shift;
@@ -296,6 +301,42 @@ class Sharer {
     queue_.push(score, key);
   }
 
+  /// What stands in for the sum of a replayed pattern.
+  struct Replayed {
+    std::int32_t symbol = -1;  ///< none
+    bool negated = false;      ///< it is the negated sum
+  };
+
+  /// Shares the patterns of options_.replay again, in their order.
+  void replay() {
+    std::vector<Replayed> replayed;
+    replayed.reserve(options_.replay.size());
+    const auto resolve = [&](std::int32_t origin) -> Replayed {
+      if (origin < 0) return replayed[static_cast<std::size_t>(~origin)];
+      const auto it = symbol_of_node_.find(origin);
+      return it == symbol_of_node_.end() ? Replayed{} : Replayed{it->second, false};
+    };
+    for (const SharedPattern& wanted : options_.replay) {
+      replayed.emplace_back();
+      if (wanted.skip) continue;
+      const Replayed a = resolve(wanted.first);
+      const Replayed b = resolve(wanted.second);
+      if (a.symbol < 0 || b.symbol < 0 || symbol_of(a.symbol).block != symbol_of(b.symbol).block) continue;
+      const bool negative = wanted.negative != (a.negated != b.negated);
+      const std::uint64_t key =
+          key_of({a.symbol, 0, false}, {b.symbol, static_cast<std::int16_t>(wanted.shift), negative});
+      const Pattern pattern = Pattern::from_key(key);
+      collect(pattern);
+      if (score_of(pattern, key, static_cast<std::uint32_t>(matches_.size())) == 0 || matches_.size() < 2) continue;
+      if (static_cast<std::int64_t>(symbols_.size()) + 1 >= kMaxSymbols) break;
+      const bool flip = substitute(pattern, key);
+      // The sign of the first operand, then and now.
+      const bool swapped = pattern.first != a.symbol;
+      const bool now = (flip != (swapped && negative)) != a.negated;
+      replayed.back() = {static_cast<std::int32_t>(symbols_.size()) - 1, now != wanted.flip};
+    }
+  }
+
   /// Fills matches_ with disjoint occurrences of the pattern that their rows' depth allows.
   void collect(const Pattern& pattern) {
     matches_.clear();
@@ -327,7 +368,8 @@ class Sharer {
     }
   }
 
-  void substitute(const Pattern& pattern, std::uint64_t key) {
+  /// Replaces matches_ by a new symbol, the last one, and tells whether that is the negated pattern.
+  bool substitute(const Pattern& pattern, std::uint64_t key) {
     std::size_t negative = 0;
     for (const auto& [i, j] : matches_) negative += symbol_of(pattern.first).where[i].negative ? 1 : 0;
     // a - b or b - a: the orientation that leaves fewer negated digits, as a row of negated terms only needs a
@@ -344,7 +386,8 @@ class Sharer {
     const std::int32_t block = first.block;
     const int slot_a = first.slot;
     const int slot_b = second.slot;
-    const std::int32_t fresh = add_symbol(sum);  // invalidates first and second
+    made_.push_back({first.origin, second.origin, pattern.shift, pattern.negative, flip});
+    const std::int32_t fresh = add_symbol(sum, ~static_cast<std::int32_t>(made_.size() - 1));  // first, second are gone
     symbol_of(fresh).block = block;
 
     std::vector<Occurrence> created;
@@ -369,6 +412,7 @@ class Sharer {
     table_.erase(key);
     count_pairs_of(fresh, [](std::int32_t) { return true; });
     // Occurrences may remain (overlapping or too deep ones); what is left is not worth a second node.
+    return flip;
   }
 
   /// The sum of both, where possible in one three-input adder with what one of them is made of.
@@ -427,6 +471,7 @@ class Sharer {
   std::vector<Symbol> symbols_;
   std::vector<SharedRow> rows_;      ///< row * blocks_ + block
   std::vector<TimeBudget> budgets_;  ///< by row
+  std::vector<SharedPattern> made_;
   int slots_per_level_;
   std::int32_t blocks_ = 1;
   PatternTable table_;
@@ -441,9 +486,11 @@ class Sharer {
 
 }  // namespace
 
-bool share_subexpressions(AdderGraph& graph, std::vector<Row>& rows, const SharingOptions& options,
-                          const Context& ctx) {
-  return Sharer(graph, rows, options).run(ctx);
+std::optional<std::vector<SharedPattern>> share_subexpressions(AdderGraph& graph, std::vector<Row>& rows,
+                                                               const SharingOptions& options, const Context& ctx) {
+  Sharer sharer(graph, rows, options);
+  if (!sharer.run(ctx)) return std::nullopt;
+  return std::move(sharer).shared();
 }
 
 }  // namespace weft::shiftadd

@@ -44,17 +44,33 @@ Result<Solution> solve(const Problem& problem, const Options& options, const Cos
   constexpr double kRounding = 1e-9;  // of sums of delays
   const double deadline =
       options.max_delay ? *options.max_delay * (1.0 + kRounding) : std::numeric_limits<double>::infinity();
-  std::optional<Solution> best;
-  // Recipes of a batch run side by side; the best is chosen in their order, so threads do not change the result.
+  std::optional<Built> best;
+  // What is varied: the best at first, then anything that costs little more (threshold accepting, Dueck and Scheuer
+  // 1990).
+  std::optional<Built> current;
+  Recipe current_recipe;
+  double threshold = 0.0;
+  int in_vain = 0;  // recipes since the last that was better than the best
+  // Recipes of a batch run side by side; their results count in their order, so threads do not change the result.
   const auto attempt = [&](const std::vector<Recipe>& recipes) {
-    std::vector<std::optional<Solution>> solutions(recipes.size());
+    std::vector<std::optional<Built>> solutions(recipes.size());
     support::parallel_blocks(recipes.size(), ctx.threads, [&](std::size_t begin, std::size_t end) {
       for (std::size_t r = begin; r < end; ++r) solutions[r] = build(problem, plan, cost, recipes[r], ctx);
     });
     bool complete = true;
-    for (auto& solution : solutions) {
-      complete = complete && solution.has_value();
-      if (solution && (!best || better(*solution, *best, deadline))) best = std::move(solution);
+    for (std::size_t r = 0; r < recipes.size(); ++r) {
+      complete = complete && solutions[r].has_value();
+      if (!solutions[r]) continue;
+      const Solution& found = solutions[r]->solution;
+      const bool is_best = !best || better(found, best->solution, deadline);
+      in_vain = is_best ? 0 : in_vain + 1;
+      if (!current || !better(current->solution, found, deadline) ||
+          (found.delay <= std::max(deadline, current->solution.delay) &&
+           found.lut <= current->solution.lut * (1.0 + threshold))) {
+        current = solutions[r];
+        current_recipe = recipes[r];
+      }
+      if (is_best) best = std::move(solutions[r]);
     }
     return complete;
   };
@@ -71,16 +87,31 @@ Result<Solution> solve(const Problem& problem, const Options& options, const Cos
   }
   // A deadline that is missed narrowly may still be met by trusting adders to be narrower than they have to be.
   for (const double narrowing : {2.0, 3.0, 4.0}) {
-    if (best->delay <= deadline) break;
+    if (best->solution.delay <= deadline) break;
     for (Recipe& recipe : recipes) recipe.narrowing = narrowing;
     if (!attempt(recipes)) break;
   }
+  // Recipes at random first, then variations.
+  constexpr double kAtRandom = 0.25;
+  constexpr double kThreshold = 0.01;  // of the LUTs, at first; nothing in the end
+  constexpr int kBatch = 4;            // not by threads, so that their number does not change the result
   std::uint64_t random = ctx.seed;
-  constexpr int kBatch = 16;  // not by threads, so that their number does not change the result
-  for (int drawn = 0; drawn < options.restarts;) {
+  const auto batch_of = [&](double done, int count) {
+    const bool at_random = done < kAtRandom;
+    threshold = at_random ? 0.0 : kThreshold * (1.0 - done);
     std::vector<Recipe> batch;
-    for (; drawn < options.restarts && batch.size() < kBatch; ++drawn)
-      batch.push_back(random_recipe(next_random(random), plan.clock.has_ternary()));
+    while (batch.size() < static_cast<std::size_t>(count)) {
+      const std::uint64_t seed = next_random(random);
+      batch.push_back(at_random ? random_recipe(seed, plan.clock.has_ternary())
+                                : varied_recipe(current_recipe, *current, seed));
+    }
+    return batch;
+  };
+  // Small problems are done long before: their best graph is found again and again.
+  const int patience = std::max(128, options.restarts / 4);
+  for (int drawn = 0; drawn < options.restarts && in_vain < patience; drawn += kBatch) {
+    const auto batch =
+        batch_of(static_cast<double>(drawn) / options.restarts, std::min(kBatch, options.restarts - drawn));
     if (!attempt(batch)) return ctx.fail(Kind::Cancelled, {}, "the search for an adder graph was interrupted");
   }
   while (options.seconds > 0.0) {
@@ -90,17 +121,16 @@ Result<Solution> solve(const Problem& problem, const Options& options, const Cos
       ctx.progress->update("adder graphs", static_cast<std::uint64_t>(elapsed * 1000),
                            static_cast<std::uint64_t>(options.seconds * 1000));
     }
-    std::vector<Recipe> batch;
-    for (int t = 0; t < std::max(1, ctx.threads); ++t)
-      batch.push_back(random_recipe(next_random(random), plan.clock.has_ternary()));
-    if (!attempt(batch)) break;  // interrupting the restarts keeps what has been found
+    // Interrupting the search keeps what has been found.
+    if (!attempt(batch_of(elapsed / options.seconds, std::max(1, ctx.threads)))) break;
   }
-  if (best->delay > deadline) {
+  Solution& found = best->solution;
+  if (found.delay > deadline) {
     return ctx.fail(Kind::DoesNotFit, {},
                     fmt::format("the asked delay of {:g} cannot be met: the fastest adder graph found takes {:g}",
-                                *options.max_delay, best->delay));
+                                *options.max_delay, found.delay));
   }
-  return std::move(*best);
+  return std::move(found);
 }
 
 }  // namespace weft::shiftadd

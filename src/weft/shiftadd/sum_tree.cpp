@@ -25,6 +25,7 @@ struct Item {
   Operand operand;
   int slot = 0;
   double magnitude = 0.0;  ///< largest absolute value
+  std::size_t id = 0;      ///< its row in the table of pairs, once there is one
 };
 
 /// Up to three items by index; the third is kNone in a pair.
@@ -57,12 +58,15 @@ class Tree {
         slots[n] = items_[at].slot;
         terms[n++] = items_[at].term;
       }
+      const std::size_t id = items_[group.i].id;
       std::size_t kept = 0;
       for (std::size_t at = 0; at < items_.size(); ++at) {
         if (at != group.i && at != group.j && at != group.k) items_[kept++] = items_[at];
       }
       items_.resize(kept);
       items_.push_back(item_of(graph_.add({terms, n})));
+      items_.back().id = id;
+      if (!pairs_.empty()) offer_pairs_of(items_.size() - 1);
       if (n == 2) {
         budget_.replace({slots[0], slots[1]}, items_.back().slot);
       } else {
@@ -120,17 +124,38 @@ class Tree {
     return {{first, slot, by_cost ? magnitude : cost, lsb}, slot + graph_.clock().adder(terms, shape)};
   }
 
+  /// Only the pairs of a new item are new, so the others are kept.
+  void offer_pairs_of(std::size_t at) {
+    for (std::size_t other = 0; other < items_.size(); ++other) {
+      if (other == at) continue;
+      const auto& [i, j] = std::minmax(at, other);
+      pair_at(items_[i], items_[j]) = pair_at(items_[j], items_[i]) = offer({&items_[i], &items_[j]});
+    }
+  }
+  Offer& pair_at(const Item& x, const Item& y) { return pairs_[x.id * stride_ + y.id]; }
+
+  void keep_pairs() {
+    stride_ = items_.size();
+    pairs_.resize(stride_ * stride_);
+    for (std::size_t i = 0; i < items_.size(); ++i) items_[i].id = i;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      for (std::size_t j = i + 1; j < items_.size(); ++j)
+        pair_at(items_[i], items_[j]) = pair_at(items_[j], items_[i]) = offer({&items_[i], &items_[j]});
+    }
+  }
+
   Group best_group() {
     Group best;
     Price best_price;
+    const bool all = items_.size() <= kAllPairs;
+    if (all && pairs_.empty()) keep_pairs();
     const auto consider = [&](std::size_t i, std::size_t j) {
-      const Offer here = offer({&items_[i], &items_[j]});
+      const Offer here = all ? pair_at(items_[i], items_[j]) : offer({&items_[i], &items_[j]});
       if (best.i != kNone && !(here.price < best_price)) return;
       if (!budget_.allows({items_[i].slot, items_[j].slot}, here.ready)) return;
       best = {i, j, kNone};
       best_price = here.price;
     };
-    const bool all = items_.size() <= kAllPairs;
     if (!all) {
       std::stable_sort(items_.begin(), items_.end(), [](const Item& x, const Item& y) {
         return std::tuple(x.slot, x.operand.lsb(), x.operand.msb()) <
@@ -153,7 +178,12 @@ class Tree {
   [[nodiscard]] Group best_triple(const Group& pair) const {
     Group best;
     Price best_price;
+    const bool by_magnitude = options_.order == TreeOptions::Order::Magnitude && options_.noise == 0.0;
     const auto consider = [&](std::size_t i, std::size_t j, std::size_t k) {
+      // Most triples lose by what is known without the adder.
+      if (by_magnitude && best.i != kNone &&
+          items_[i].magnitude + items_[j].magnitude + items_[k].magnitude > std::get<0>(best_price))
+        return;
       const Offer here = offer({&items_[i], &items_[j], &items_[k]});
       if (best.i != kNone && !(here.price < best_price)) return;
       if (!budget_.allows({items_[i].slot, items_[j].slot, items_[k].slot}, here.ready)) return;
@@ -190,6 +220,8 @@ class Tree {
   TimeBudget budget_;
   bool has_ternary_;
   std::vector<Item> items_;
+  std::vector<Offer> pairs_;  ///< by id of both, once all pairs are compared
+  std::size_t stride_ = 0;
 };
 
 }  // namespace
