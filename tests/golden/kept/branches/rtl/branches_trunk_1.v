@@ -4,15 +4,15 @@ module branches_trunk_1 (
   input  wire [73:0] from_trunk,
   output wire [34:0] result);
 
-  wire [10:0] trunk_t18 = from_trunk[10:0];
+  wire [10:0] trunk_t19 = from_trunk[10:0];
   wire [10:0] trunk_t25 = from_trunk[21:11];
   wire [10:0] trunk_t28 = from_trunk[32:22];
   wire [9:0] trunk_t32 = from_trunk[42:33];
   wire [10:0] trunk_t39 = from_trunk[53:43];
   wire [9:0] trunk_t43 = from_trunk[63:54];
-  wire [9:0] trunk_t48 = from_trunk[73:64];
-  wire [7:0] n0 = trunk_t18[10:3];
-  wire [2:0] n1 = trunk_t18[2:0];
+  wire [9:0] trunk_t47 = from_trunk[73:64];
+  wire [7:0] n0 = trunk_t19[10:3];
+  wire [2:0] n1 = trunk_t19[2:0];
   wire n2 = n1 == 3'd0;
   wire n3 = ~n2;
   wire n4 = n0[0];
@@ -83,8 +83,8 @@ module branches_trunk_1 (
   wire y5_hi = ~n52[6] & n52[5];  // > 31
   wire [4:0] y5 = y5_hi ? 5'd31 : y5_lo ? n52[4:0] : 5'd0;
   reg [4:0] y5_r1;
-  wire [6:0] n54 = trunk_t48[9:3];
-  wire [2:0] n55 = trunk_t48[2:0];
+  wire [6:0] n54 = trunk_t47[9:3];
+  wire [2:0] n55 = trunk_t47[2:0];
   wire n56 = n55 == 3'd0;
   wire n57 = ~n56;
   wire n58 = n54[0];
