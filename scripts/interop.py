@@ -62,6 +62,10 @@ VERDICTS = ("equal", "within tolerance", "explained", "float only", "refused", "
 EXPLANATIONS = ("chosen", "behind", "flip", "kernel", "bound")
 
 
+class ScriptDied(RuntimeError):
+    """A framework crashed and took the script with it."""
+
+
 class Run:
     def __init__(self, options):
         self.options = options
@@ -90,6 +94,8 @@ class Run:
         """stdout of a script in a virtual environment; what it said on stderr when it fails."""
         env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run([interpreter, script, *map(str, words)], env=env, capture_output=True, text=True)
+        if done.returncode < 0:
+            raise ScriptDied(f"{script.name} died of signal {-done.returncode}\n{done.stderr[-3000:]}")
         if done.returncode != 0:
             raise RuntimeError(f"{script.name} ended with {done.returncode}:\n{done.stderr[-3000:]}")
         return done.stdout
@@ -279,9 +285,18 @@ class Run:
 
     def tflite(self):
         folder = self.work / "tflite"
-        words = ["--seed", self.options.seed, "--first", self.options.first, "--count", self.options.count]
-        said = self.python(self.options.keras3, TOOLS / "tflite_models.py", folder, *words).strip().splitlines()
-        self.say("tflite: " + said[-1])
+        first, end = self.options.first, self.options.first + self.options.count
+        while first < end:
+            words = ["--seed", self.options.seed, "--first", first, "--count", end - first]
+            try:
+                said = self.python(self.options.keras3, TOOLS / "tflite_models.py", folder, *words).strip().splitlines()
+                self.say("tflite: " + said[-1])
+                break
+            except ScriptDied as error:
+                # The converter or its interpreter aborts now and then and takes the maker with it.
+                number = int((folder / "number.txt").read_text())
+                self.say(f"tflite: model {number} is not one that TensorFlow survives: {str(error).splitlines()[0]}")
+                first = number + 1
         return lambda: self.after_tflite(folder)
 
     def after_tflite(self, folder):

@@ -37,6 +37,8 @@ void bind_options(py::module_& m) {
       .def_readwrite("target", &ConvertOptions::target, "\"verilog\", \"vhdl\" or \"vitis\".")
       .def_readwrite("part", &ConvertOptions::part, "Part number, see `weft targets`.")
       .def_readwrite("clock_ns", &ConvertOptions::clock_ns, "Clock period in ns.")
+      .def_readwrite("clock_uncertainty_percent", &ConvertOptions::clock_uncertainty_percent,
+                     "Percent of the period that is kept free.")
       .def_readwrite("max_latency_cycles", &ConvertOptions::max_latency_cycles, "Upper bound of the latency.")
       .def_readwrite("reuse_factor", &ConvertOptions::reuse_factor, "Multiplications per multiplier.")
       .def_readwrite("top", &ConvertOptions::top, "Name of the top module.")

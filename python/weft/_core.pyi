@@ -146,6 +146,7 @@ class ConvertOptions:
     target: str
     part: Optional[str]
     clock_ns: Optional[float]
+    clock_uncertainty_percent: Optional[float]
     max_latency_cycles: Optional[int]
     reuse_factor: int
     top: str

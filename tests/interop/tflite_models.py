@@ -219,6 +219,7 @@ def main():
         rng = np.random.default_rng([options.seed, number])
         kind = KINDS[number % len(KINDS)]
         name = f"{kind}_{number}"
+        (options.folder / "number.txt").write_text(f"{number}\n")  # should TensorFlow abort
         try:
             content = converted(random_model(rng), kind, rng)
             numbers = golden(content, rng, options.samples)

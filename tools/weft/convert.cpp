@@ -26,6 +26,11 @@ void add_convert(CLI::App& root, App& app) {
   command->add_option("--part", o.part, "part, see `weft targets` (default xcvu9p)")->group("Hardware");
   command->add_option("--clock-ns", o.clock_ns, "clock period in ns (default 5)")->group("Hardware");
   command
+      ->add_option("--clock-uncertainty", o.clock_uncertainty_percent,
+                   "percent of the period that is kept free for routing and jitter (default 12.5)")
+      ->check(CLI::Range(0.0, 90.0))
+      ->group("Hardware");
+  command
       ->add_option(
           "--max-latency-cycles", o.max_latency_cycles,
           "at most so many cycles, all of them where that saves LUTs; a longer period where they do not suffice")

@@ -148,6 +148,7 @@ Json outputs_json(const Session& session) {
 Result<hw::Design> plan_session(const Session& session, const ConvertOptions& options, Context& ctx) {
   hw::PlanOptions plan;
   plan.clock_ns = options.clock_ns.value_or(session.config.clock_ns.value_or(plan.clock_ns));
+  if (options.clock_uncertainty_percent) plan.clock_uncertainty = *options.clock_uncertainty_percent / 100.0;
   plan.part = options.part.value_or(session.config.part.value_or(plan.part));
   plan.max_latency_cycles = options.max_latency_cycles;
   plan.top = !options.top.empty() ? options.top : session.config.project_name.value_or(session.model.graph.name);
@@ -203,6 +204,7 @@ Result<Json> convert(const fs::path& model, const fs::path& directory, const Con
         {"part", design.options.part},
         {"family", std::string(design.family.name)},
         {"clock_ns", design.options.clock_ns},
+        {"clock_uncertainty_percent", 100.0 * design.family.uncertainty},
         {"max_latency_cycles", options.max_latency_cycles ? Json(*options.max_latency_cycles) : Json(nullptr)},
         {"prefix", options.prefix},
         {"primitives", options.primitives},

@@ -21,6 +21,7 @@ struct ConvertOptions {
   /// Empty: the configuration's, else the defaults of hw::PlanOptions.
   std::optional<std::string> part;
   std::optional<double> clock_ns;
+  std::optional<double> clock_uncertainty_percent;  ///< of the period, kept free
   std::optional<int> max_latency_cycles;
   std::int64_t reuse_factor = 1;
   std::string top;

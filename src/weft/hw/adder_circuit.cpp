@@ -167,13 +167,13 @@ Result<Design> matrix_design(const shiftadd::Problem& problem, const shiftadd::S
   design.graph.outputs.push_back({.name = output.name, .value = exact::ValueId{1}, .steps = {}});
   design.graph.values = {std::move(input), std::move(output)};
 
-  const std::vector<double> delays = delays_of(design.netlist, design.family);
+  const Delays delays = delays_of(design.netlist, design.family);
   constexpr double kOneStage = 1e15;
   design.pipeline = netlist::make_pipeline(
-      design.netlist, delays, {.stage_ps = kOneStage, .register_inputs = false, .register_outputs = false}, ctx);
+      design.netlist, delays.cells, {.stage_ps = kOneStage, .register_inputs = false, .register_outputs = false}, ctx);
   if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
   design.latency_cycles = design.pipeline.output_stage;
-  design.period_ns = design.options.clock_ns = design.pipeline.worst_ps / 1000.0;
+  design.period_ns = design.options.clock_ns = (design.pipeline.worst_ps + delays.tail_ps) / 1000.0;
   return design;
 }
 

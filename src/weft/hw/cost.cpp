@@ -212,19 +212,30 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
   return cost;
 }
 
-std::vector<double> delays_of(const Netlist& netlist, const Family& family) {
-  // The AND of a clear with a bit that only two-input adders read is done in their LUTs.
+Delays delays_of(const Netlist& netlist, const Family& family) {
+  // Whether the AND of a clear with this bit is done in the LUTs of the two-input adders that alone read it, and
+  // whether only sums read the net with its low bits.
   std::vector<bool> absorbed(netlist.cells.size(), true);
+  std::vector<bool> summed(netlist.cells.size(), true);
   for (const netlist::Port& port : netlist.outputs) {
-    for (const netlist::NetId net : port.elements) absorbed[net.index] = false;
+    for (const netlist::NetId net : port.elements) absorbed[net.index] = summed[net.index] = false;
   }
-  std::vector<double> delays(netlist.cells.size(), 0.0);
+  Delays delays;
+  delays.cells.resize(netlist.cells.size());
   for (std::size_t i = netlist.cells.size(); i-- > 0;) {
     const Cell& cell = netlist.cells[i];
     const bool wiring = cell.op == Op::Slice || cell.op == Op::Concat;
     const bool takes = wiring ? absorbed[i] : cell.op == Op::Sum && cell.terms.size() == 2;
-    for (const Term& term : cell.terms) absorbed[term.net.index] = absorbed[term.net.index] && takes;
-    delays[i] = clears(netlist, cell) && absorbed[i] ? 0.0 : delay_ps(netlist, cell, family);
+    const bool sums = cell.op == Op::Sum || (cell.op == Op::Slice && cell.shift == 0 && summed[i]);
+    for (const Term& term : cell.terms) {
+      absorbed[term.net.index] = absorbed[term.net.index] && takes;
+      summed[term.net.index] = summed[term.net.index] && sums;
+    }
+    delays.cells[i] = clears(netlist, cell) && absorbed[i] ? 0.0 : delay_ps(netlist, cell, family);
+    if (cell.op != Op::Sum || !summed[i]) continue;
+    const double alone = family.adder_base_ps + (cell.terms.size() == 3 ? family.lut_ps : 0.0);
+    delays.tail_ps = std::max(delays.tail_ps, delays.cells[i] - alone);
+    delays.cells[i] = std::min(delays.cells[i], alone);
   }
   return delays;
 }
@@ -264,9 +275,8 @@ shiftadd::CostModel adder_cost(const Family& family) {
   model.adder_lut = [](const shiftadd::AdderShape& shape) {
     return static_cast<double>(std::max(0, shape.width_bits - shape.free_bits - shape.growth_bits));
   };
-  model.adder_delay_ps = [family](const shiftadd::AdderShape& shape) {
-    return family.adder_base_ps + family.adder_per_bit_ps * shape.width_bits;
-  };
+  // Carry chains behind each other ripple at the same time, see delays_of.
+  model.adder_delay_ps = [family](const shiftadd::AdderShape&) { return family.adder_base_ps; };
   return model;
 }
 

@@ -18,8 +18,14 @@ int chain_bits(const netlist::Netlist& netlist, const netlist::Cell& cell);
 
 /// Delay in picoseconds, routing included; 0 for wiring. Whole numbers.
 double delay_ps(const netlist::Netlist& netlist, const netlist::Cell& cell, const Family& family);
-/// The delays of all cells; less than the above where LUTs take over the work of cells in front of them.
-std::vector<double> delays_of(const netlist::Netlist& netlist, const Family& family);
+/// The delays of all cells; less than the above where LUTs take over the work of cells in front of them, and where sums
+/// are only added to others: carry chains behind each other ripple at the same time. `tail_ps` is what the last of such
+/// chains still takes in front of a register.
+struct Delays {
+  std::vector<double> cells;
+  double tail_ps = 0.0;
+};
+Delays delays_of(const netlist::Netlist& netlist, const Family& family);
 /// What a register behind each net is worth, for the pipeline: where a net is its operand or 0, the register's reset
 /// clears it and saves a LUT per bit.
 std::vector<std::int64_t> register_prices(const netlist::Netlist& netlist);

@@ -31,6 +31,8 @@ std::optional<Effort> effort_of(std::string_view name);
 
 struct PlanOptions {
   double clock_ns = 5.0;
+  /// Share of the period that is kept free, 0 to 0.9; nothing: the family's.
+  std::optional<double> clock_uncertainty{};
   /// When the stages that clock_ns asks for are more than this, the smallest period that fits is taken instead.
   std::optional<int> max_latency_cycles{};
   std::string part = "xcvu9p-flga2104-2L-e";

@@ -19,7 +19,10 @@ double Lowering::arrival(NetId net) {
     const netlist::Cell& cell = result_.netlist.cells[i];
     double time = 0.0;
     for (const netlist::Term& term : cell.terms) time = std::max(time, arrival_[term.net.index]);
-    arrival_.push_back(time + delay_ps(result_.netlist, cell, family_));
+    // As in the cost model of adder graphs, whose chains ripple at the same time.
+    const bool chain = cell.op == netlist::Op::Sum && cell.terms.size() > 1;
+    arrival_.push_back(time + (chain ? family_.adder_base_ps + (cell.terms.size() == 3 ? family_.lut_ps : 0.0)
+                                     : delay_ps(result_.netlist, cell, family_)));
   }
   return arrival_[net.index];
 }

@@ -29,6 +29,11 @@ Result<void> check_options(const PlanOptions& options, const Family& family, Con
     return ctx.fail(Kind::ConfigInvalid, {},
                     fmt::format("a clock period of {} ns is not between 0.01 and 1000000", options.clock_ns));
   }
+  if (options.clock_uncertainty && !(*options.clock_uncertainty >= 0.0 && *options.clock_uncertainty <= 0.9)) {
+    return ctx.fail(
+        Kind::ConfigInvalid, {},
+        fmt::format("a clock uncertainty of {} % is not between 0 and 90", 100.0 * *options.clock_uncertainty));
+  }
   const int least = (options.register_inputs ? 1 : 0) + (options.register_outputs ? 1 : 0);
   if (options.max_latency_cycles && *options.max_latency_cycles < least) {
     return ctx.fail(Kind::DoesNotFit, {},
@@ -50,17 +55,16 @@ double period_of(double stage_ps, const Family& family) {
 int latency_of(int stages, const PlanOptions& options) { return stages - (options.register_outputs ? 0 : 1); }
 
 /// The longest stage allowed: as clock_ns says, longer when max_latency_cycles asks for fewer stages.
-double choose_stage(const Netlist& netlist, const std::vector<double>& delays, const PlanOptions& options,
-                    const Family& family) {
-  netlist::PipelineOptions probe{.stage_ps = stage_of(options.clock_ns, family),
-                                 .register_inputs = options.register_inputs,
-                                 .register_outputs = options.register_outputs};
+double choose_stage(const Netlist& netlist, const Delays& delays, const PlanOptions& options, const Family& family) {
+  const double asked = std::max(1.0, stage_of(options.clock_ns, family) - delays.tail_ps);
+  netlist::PipelineOptions probe{
+      .stage_ps = asked, .register_inputs = options.register_inputs, .register_outputs = options.register_outputs};
   const auto fits = [&](double stage_ps) {
     probe.stage_ps = stage_ps;
-    return latency_of(count_stages(netlist, delays, probe), options) <= *options.max_latency_cycles;
+    return latency_of(count_stages(netlist, delays.cells, probe), options) <= *options.max_latency_cycles;
   };
-  if (!options.max_latency_cycles || fits(probe.stage_ps)) return stage_of(options.clock_ns, family);
-  double low = stage_of(options.clock_ns, family);
+  if (!options.max_latency_cycles || fits(asked)) return asked;
+  double low = asked;
   double high = low;
   while (!fits(high)) high *= 2;
   while (high - low > 1.0) {
@@ -220,6 +224,7 @@ struct Candidate {
   Lowered lowered;
   netlist::Pipeline pipeline;
   double stage_ps = 0.0;
+  double tail_ps = 0.0;
   double lut = 0.0;
   double ff = 0.0;
 };
@@ -229,9 +234,10 @@ Result<Candidate> candidate(const Design& design, const SlackPlan& slack, Soluti
   WEFT_TRY(made.lowered, Lowering(design.graph, design.options, design.family, slack, solved, ctx).run());
   Netlist& netlist = made.lowered.netlist;
   netlist::remove_dead(netlist);
-  const std::vector<double> delays = delays_of(netlist, design.family);
+  const Delays delays = delays_of(netlist, design.family);
+  made.tail_ps = delays.tail_ps;
   made.stage_ps = choose_stage(netlist, delays, design.options, design.family);
-  made.pipeline = netlist::make_pipeline(netlist, delays,
+  made.pipeline = netlist::make_pipeline(netlist, delays.cells,
                                          {.stage_ps = made.stage_ps,
                                           .register_inputs = design.options.register_inputs,
                                           .register_outputs = design.options.register_outputs,
@@ -253,7 +259,8 @@ bool better(const Candidate& a, const Candidate& b, const PlanOptions& options) 
   const int cycles_a = a.pipeline.output_stage;
   const int cycles_b = b.pipeline.output_stage;
   if (!options.max_latency_cycles && cycles_a != cycles_b) return cycles_a < cycles_b;
-  if (a.stage_ps != b.stage_ps) return a.stage_ps < b.stage_ps;
+  const double longer = a.stage_ps + a.tail_ps - (b.stage_ps + b.tail_ps);
+  if (std::abs(longer) > 1.0) return longer < 0.0;
   constexpr double kFlipFlop = 0.1;
   return a.lut + kFlipFlop * a.ff < b.lut + kFlipFlop * b.ff;
 }
@@ -359,6 +366,7 @@ Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Conte
   design.part = part;
   design.family = find_family(part.family).value();
   WEFT_TRY_VOID(check_options(options, design.family, ctx));
+  design.family.uncertainty = options.clock_uncertainty.value_or(design.family.uncertainty);
   design.graph = graph;
   design.options = options;
   WEFT_TRY_VOID(check_size(graph, part, ctx));
@@ -373,7 +381,7 @@ Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Conte
   design.outputs = std::move(best.lowered.outputs);
   design.pipeline = std::move(best.pipeline);
   design.latency_cycles = design.pipeline.output_stage;
-  design.period_ns = period_of(design.pipeline.worst_ps, design.family);
+  design.period_ns = period_of(design.pipeline.worst_ps + best.tail_ps, design.family);
   sum_up(design);
   return design;
 }

@@ -32,7 +32,7 @@ void expect_equal(const Graph& graph, const PlanOptions& options, std::uint64_t 
   const auto design = plan(graph, options, ctx);
   ASSERT_TRUE(design.ok()) << (engine.all().empty() ? "" : to_text(engine.all().back()));
   ASSERT_EQ(netlist::verify(design->netlist), "");
-  const std::vector<double> delays = delays_of(design->netlist, design->family);
+  const std::vector<double> delays = delays_of(design->netlist, design->family).cells;
   ASSERT_EQ(netlist::verify(design->netlist, design->pipeline, delays), "");
   for (const auto& adders : design->adder_graphs) ASSERT_EQ(shiftadd::check(adders.problem, adders.solution), "");
   exact::Random random(seed);
