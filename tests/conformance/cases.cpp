@@ -209,6 +209,7 @@ std::vector<Case> all_cases() {
   add_integer_cases(out);
   add_recurrent_cases(out);
   add_forest_cases(out);
+  add_scale_cases(out);
   add_tensor_cases(out);
   return out;
 }

@@ -42,6 +42,9 @@ void add_integer_cases(std::vector<Case>& out);
 /// Cells unrolled over time, and spiking neurons.
 void add_recurrent_cases(std::vector<Case>& out);
 
+/// Scales per channel whose channels leave the last axis.
+void add_scale_cases(std::vector<Case>& out);
+
 /// Every row; a test fails when a layer of the registry occurs in none.
 std::vector<Case> all_cases();
 

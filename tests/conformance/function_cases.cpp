@@ -29,10 +29,10 @@ nn::Node& norm(Builder& b, const std::string& statistic, Ints axes, double epsil
 }  // namespace
 
 void add_function_cases(std::vector<Case>& out) {
-  for (const char* family : {"abs", "ceil", "floor", "hard_shrink", "hard_swish", "negative", "round", "soft_shrink",
-                             "sparse_plus", "sparse_sigmoid", "square", "threshold"})
+  for (const char* family : {"abs", "ceil", "floor", "floor_divide", "modulo", "hard_shrink", "hard_swish", "negative",
+                             "round", "soft_shrink", "sparse_plus", "sparse_sigmoid", "square", "threshold"})
     out.push_back(quantized(family, Builder::spec(family, {}), layers::Word::Exact));
-  for (const char* family : {"atan", "celu", "erf", "log_sigmoid", "mish", "tanh_shrink", "sinh"})
+  for (const char* family : {"atan", "celu", "erf", "log_sigmoid", "mish", "tanh_shrink", "sinh", "erfc", "expm1"})
     out.push_back(quantized(family, Builder::spec(family, {}), layers::Word::Exact));
   out.push_back(quantized("prelu_channels", Builder::spec("prelu", {{"alpha", std::vector<double>{0.3, -1.5, 0.0}}}),
                           layers::Word::Exact));

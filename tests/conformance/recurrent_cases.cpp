@@ -113,6 +113,31 @@ void add_recurrent_cases(std::vector<Case>& out) {
     cell(b, "rnn", {.op = "GRU", .inputs = 2, .units = 2}, {{"reset_after", true}});
     out.push_back(b.done(layers::Word::Quantized));
   }
+  for (const bool quantized : {true, false}) {
+    // h is two numbers of three units.
+    Builder b(quantized ? "qLSTM_projection" : "float_LSTM_projection", {3, 2}, "fixed<6,2>");
+    auto& n = cell(b, "rnn", {.op = "LSTM", .inputs = 2, .quantized = quantized}, {});
+    n.parameters["recurrent_kernel"].values = b.tensor({2, 12}, -0.75, 0.75);
+    n.parameters["projection"].values = b.tensor({3, 2}, -1.0, 1.0);
+    if (quantized) n.parameters["projection"].quantizer = Builder::bits(4, 0);
+    join_states(b, n);
+    out.push_back(b.done(quantized ? layers::Word::Exact : layers::Word::Quantized));
+  }
+  for (const std::string op : {"SimpleRNN", "LSTM", "GRU"}) {
+    // Steps whose first feature rounds to 0 are skipped.
+    Builder b("q" + op + "_masked", {4, 2}, "fixed<6,2>");
+    const auto x = b.last();
+    b.node("Slice", "first").attributes = {
+        {"begin", std::vector<I>{0, 0}}, {"end", std::vector<I>{4, 1}}, {"step", std::vector<I>{1, 1}}};
+    b.node("Reshape", "column").attributes = {{"shape", std::vector<I>{4}}};
+    b.activation("mask", Builder::spec("qonnx_quant", {{"bits", 1.0}, {"signed", false}}));
+    const auto mask = b.last();
+    b.set_last(x);
+    auto& n = cell(b, "rnn", {.op = op, .inputs = 2, .units = 2, .quantized = true},
+                   {{"return_sequences", true}, {"masked", true}, {"zero_output", op == "GRU"}});
+    n.inputs.push_back(mask);
+    out.push_back(b.done(layers::Word::Exact));
+  }
   {
     // No quantizer bounds the cell's state: it gets a type.
     Builder b("qLSTM_without_state_quantizer", {3, 2}, "fixed<6,2>");

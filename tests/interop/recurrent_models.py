@@ -49,6 +49,7 @@ class Maker:
         self.rng = np.random.default_rng([seed, index, int(NEW), 77])
         self.index = index
         self.said = {}
+        self.masked = None  # the number whose steps are masked
 
     def chance(self, probability):
         return bool(self.rng.random() < probability)
@@ -123,6 +124,9 @@ class Maker:
         steps, features = int(self.rng.integers(1, 7)), int(self.rng.integers(1, 5))
         x = layers.Input((steps, features), name="x")
         inputs, outputs = [x], None
+        if form in ("plain", "quantized", "bidirectional", "two", "distributed") and self.chance(0.3):
+            self.masked = self.note("mask_value", self.pick(0.0, 0.5))
+            x = layers.Masking(self.masked)(x)
         sequences = self.chance(0.5)
         if form == "plain":
             outputs = self.recurrent(kind, sequences, self.chance(0.2))(x)
@@ -168,6 +172,8 @@ def make(folder, seed, index):
     for tensor in model.inputs:
         port = tensor.name.split(":")[0]
         data[port] = (maker.rng.integers(-4 << INPUT_FRACTION, 4 << INPUT_FRACTION, (ROWS, *tensor.shape[1:])) / (1 << INPUT_FRACTION)).astype(np.float32)
+    if maker.masked is not None:
+        data["x"][maker.rng.random(data["x"].shape[:2]) < 0.4] = maker.masked
     feeds = [data[t.name.split(":")[0]] for t in model.inputs]
     got = model(feeds if len(feeds) > 1 else feeds[0], training=False)
     got = list(got) if isinstance(got, (list, tuple)) else [got]

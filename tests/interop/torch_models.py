@@ -196,6 +196,13 @@ def activation(d):
     return d.pick(*OVER_AXIS)(axis if d.flag() else axis - len(shape) - 1), [d.input(*shape)]
 
 
+def read_later(x):
+    """An operator in place, whose operand is read behind it."""
+    y = x * 2
+    F.relu(y, inplace=True)
+    return y + x
+
+
 FUNCTIONS = {
     "abs": torch.abs, "neg": torch.neg, "floor": torch.floor, "ceil": torch.ceil, "round": torch.round, "trunc": torch.trunc,
     "sign": torch.sign, "square": torch.square, "frac": torch.frac, "exp": torch.exp, "sin": torch.sin, "cos": torch.cos,
@@ -210,19 +217,25 @@ FUNCTIONS = {
     "either": lambda x: ((x < -1) | (x > 1)).float() + x, "lerp": lambda x: torch.lerp(x, -x, 0.25),
     "addcmul": lambda x: torch.addcmul(x, x, x, value=0.5), "nan_to_num": torch.nan_to_num, "logit": lambda x: torch.logit(torch.sigmoid(x)),
     "floor_divide": lambda x: torch.floor_divide(x, 0.5), "remainder": lambda x: torch.remainder(x, 0.75), "fmod": lambda x: torch.fmod(x, 0.75),
+    "in_place": lambda x: (x + 0).mul_(2).add_(0.5).clamp_(-1.0, 2.0), "read_later": read_later, "log10": lambda x: torch.log10(x.abs() + 1),
+    "erfc": torch.erfc, "modulo": lambda x: x % -0.75, "truncated": lambda x: torch.div(x, 0.75, rounding_mode="trunc"),
+    "logit_eps": lambda x: torch.logit(x, eps=0.125), "isnan": lambda x: torch.where(torch.isnan(x), 0.0, x), "sgn": torch.sgn,
 }
 
 
 def function(d):
     names = ("abs", "neg", "floor", "ceil", "round", "trunc", "sign", "square", "frac", "clamp", "clamp_min", "clip_max", "pow2", "rsub", "where",
-             "mask", "le", "ne", "between", "either", "lerp", "addcmul", "floor_divide") if d.exact else tuple(FUNCTIONS)
+             "mask", "le", "ne", "between", "either", "lerp", "addcmul", "floor_divide", "remainder",
+             "fmod", "modulo", "in_place", "read_later", "isnan", "sgn") if d.exact else tuple(FUNCTIONS)
     return FUNCTIONS[d.pick(*names)], [d.input(*d.sizes(d.size(1, 3), 2, 5))]
 
 
 def linear(d):
     shape = d.sizes(d.size(0, 2), 2, 3)
     n, m = d.sizes(2, 1, 6)
-    kind = d.pick("linear", "linear", "matmul", "both", "bmm", "addmm", "einsum", "bilinear", "mv", "left")
+    kind = d.pick("linear", "linear", "matmul", "both", "bmm", "addmm", "einsum", "bilinear", "mv", "left", "normed")
+    if kind == "normed" and not d.exact:
+        return nn.utils.parametrizations.weight_norm(nn.Linear(n, m, bias=d.flag())), [d.input(*shape, n)]
     if kind == "linear":
         return nn.Linear(n, m, bias=d.flag()), [d.input(*shape, n)]
     if kind == "matmul":
@@ -314,9 +327,25 @@ class Recurrent(nn.Module):
         return y
 
 
+class State(nn.Module):
+    """What a cell makes of its first state, or of zeros."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x, h=None):
+        state = None if h is None else (h, h * 0.5) if isinstance(self.inner, nn.LSTMCell) else h
+        return self.inner(x, state)
+
+
 def recurrent(d):
     make = d.pick(nn.LSTM, nn.GRU, nn.RNN)
     n, h = d.sizes(2, 1, 4)
+    if d.flag(0.2):
+        cell = {nn.LSTM: nn.LSTMCell, nn.GRU: nn.GRUCell, nn.RNN: nn.RNNCell}[make]
+        more = {"nonlinearity": d.pick("tanh", "relu")} if make is nn.RNN else {}
+        return State(cell(n, h, bias=d.flag(0.7), **more)), [d.input(n), *([d.input(h)] if d.flag() else [])]
     more = {"num_layers": d.pick(1, 1, 2), "bias": d.flag(0.7), "bidirectional": d.flag(0.4), "batch_first": True}
     if make is nn.RNN:
         more["nonlinearity"] = d.pick("tanh", "relu")
@@ -336,13 +365,14 @@ MERGES = {
     "add": torch.add, "sub": torch.sub, "mul": torch.mul, "maximum": torch.maximum, "minimum": torch.minimum,
     "alpha": lambda a, b: torch.add(a, b, alpha=0.5), "div": lambda a, b: a / (b.abs() + 1), "where": lambda a, b: torch.where(a > b, a, b),
     "eq": lambda a, b: (a == b).float(), "pow": lambda a, b: (a.abs() + 0.5) ** b, "atan2": torch.atan2,
-    "addcdiv": lambda a, b: torch.addcdiv(a, a, b.abs() + 1), "iadd": lambda a, b: (a + 0).add_(b),
+    "addcdiv": lambda a, b: torch.addcdiv(a, a, b.abs() + 1), "iadd": lambda a, b: (a + 0).add_(b), "fmax": torch.fmax,
+    "cosine": lambda a, b: torch.cosine_similarity(a, b + 4.0, dim=-1), "distance": lambda a, b: F.pairwise_distance(a, b + 1.0),
 }
 
 
 def merge(d):
     full = d.sizes(d.size(1, 3), 2, 4)
-    names = [n for n in MERGES if not d.exact or n not in ("div", "pow", "atan2", "addcdiv")]
+    names = [n for n in MERGES if not d.exact or n not in ("div", "pow", "atan2", "addcdiv", "cosine", "distance")]
     call = MERGES[d.pick(*names)]
     shapes = [[1 if d.flag(0.25) else e for e in full] for _ in range(2)]
     a = d.input(*shapes[0])
@@ -350,6 +380,17 @@ def merge(d):
         return call, [a, d.input(*shapes[1])]
     shape = shapes[1][d.size(0, len(full)):]
     return (lambda x, c: call(x, c.value)), [a], [Constant(d.numbers(tuple(shape)))]
+
+
+def shape_but(v):
+    return v.movedim(-1, 0).shape[1:]
+
+
+def assigned(v, places):
+    """Part of a tensor overwritten in place."""
+    y = v * 1
+    y[:, places] = 0.5
+    return y
 
 
 def movement(d):
@@ -378,6 +419,11 @@ def movement(d):
         "unflatten": lambda v: v.flatten(1).unflatten(1, shape), "pad": lambda v: F.pad(v, (1, 0, 0, 2), value=0.5), "crop": lambda v: F.pad(v, (-1, 1)),
         "t": lambda v: v.mT, "swap": lambda v: v.swapaxes(1, rank), "movedim": lambda v: v.movedim(1, -1), "ellipsis": lambda v: v[..., cut % shape[-1]],
         "new": lambda v: v[:, None, ..., None], "tril": lambda v: v.tril(), "triu": lambda v: v.triu(1), "diff": lambda v: v[:, 1:] - v[:, :-1],
+        "unfold": lambda v: v.unfold(signed, half, step), "diagonal": lambda v: v.diagonal(0, 1, 2), "split_by": lambda v: v.tensor_split(2, signed)[0],
+        "hstack": lambda v: torch.hstack([v, -v]), "along": lambda v, i: v.movedim(axis, -1).gather(-1, i.value.expand(*shape_but(v), -1)),
+        "pairs": lambda v: v[:, [0, -1], [1, 0]], "assign": lambda v: assigned(v, slice(cut, None, step)), "write": lambda v: assigned(v, [0, -1]),
+        "scatter": lambda v: torch.slice_scatter(v, -v.narrow(1, 0, 1), 1, 0, 1), "pick_scatter": lambda v: torch.select_scatter(v, v[:, 0] + 1, 1, -1),
+        "like": lambda v: v.flatten(1).view_as(v), "grid": lambda v: v + torch.meshgrid(*[torch.arange(float(e)) for e in shape], indexing="ij")[0],
         "rot90": lambda v: v.rot90(1, (1, 2)), "cumsum": lambda v: v.cumsum(signed), "index_neg": lambda v: v[:, [-1, 0]],
     }
     d_axis = d.size(1, rank + 1)
@@ -385,6 +431,8 @@ def movement(d):
         rows |= {"reflect": lambda v: F.pad(v, (1, 1, 0, 1), "reflect"), "replicate": lambda v: F.pad(v, (2, 0, 1, 1), "replicate"),
                  "circular": lambda v: F.pad(v, (1, 1, 0, 1), "circular")}
     name = d.pick(*rows)
+    if name == "along":
+        return rows[name], [x], [Constant(index)]
     if rank == 3 and d.flag(0.15):
         name = d.pick("shuffle", "unshuffle", "channels", "unfold")
         if name == "unfold":
@@ -408,16 +456,18 @@ def reduction(d):
         "positions": lambda v: v.topk(k, axis).indices, "sort": lambda v: v.sort(axis).values, "indices": lambda v: v.max(axis, keepdim=keep).indices,
         "count": lambda v: (v > 0.5).sum(axis), "aminmax": lambda v: v.aminmax(dim=axis, keepdim=keep).max, "any": lambda v: (v > 1).any(axis).float(),
         "all": lambda v: (v > -1).all(axis).float(), "descending": lambda v: v.sort(axis, descending=True).values,
+        "argsort": lambda v: v.argsort(axis), "hot": lambda v: F.one_hot(v.argmax(axis), shape[axis - 1 if axis > 0 else axis]).float(),
     }
     if not d.exact:
         rows |= {"mean": lambda v: v.mean(axes, keepdim=keep), "var": lambda v: v.var(axes, correction=d_correction, keepdim=keep),
                  "std": lambda v: v.std(axes, keepdim=keep), "prod": lambda v: v.prod(axis, keepdim=keep), "norm": lambda v: torch.linalg.vector_norm(v, 2, axes, keepdim=keep),
                  "l1": lambda v: torch.linalg.vector_norm(v, 1, axes, keepdim=keep), "logsumexp": lambda v: v.logsumexp(axes, keepdim=keep),
-                 "median": lambda v: v.median(axis, keepdim=keep).values}
+                 "median": lambda v: v.median(axis, keepdim=keep).values,
+                 "var_mean": lambda v: sum(torch.var_mean(v, axes, keepdim=keep)), "std_mean": lambda v: torch.std_mean(v, axes, keepdim=keep)}
     d_correction = d.pick(0, 1)
     x = d.input(*shape)
     name = d.pick(*rows)
-    if name in ("positions", "argmax", "argmin", "indices"):  # equal elements have no order in PyTorch
+    if name in ("positions", "argmax", "argmin", "indices", "argsort", "hot"):  # equal elements have no order in PyTorch
         x = torch.from_numpy(d.rng.permuted(np.arange(x.numel()).reshape(x.shape), axis=axis).astype(np.float32)) / 8 - 3
     return rows[name], [x]
 
@@ -440,12 +490,14 @@ class Residual(nn.Module):
     def __init__(self, d, c):
         super().__init__()
         self.exact = d.exact
-        self.body = nn.Sequential(nn.Conv2d(c, c, 3, padding=1, groups=d.pick(1, c)), *([] if d.exact else [nn.BatchNorm2d(c)]), nn.ReLU(),
+        self.body = nn.Sequential(nn.Conv2d(c, c, 3, padding=1, groups=d.pick(1, c)), *([] if d.exact else [nn.BatchNorm2d(c)]), nn.ReLU(inplace=d.flag()),
                                   nn.Conv2d(c, c, 1))
 
     def forward(self, x):
         y = self.body(x)
-        return (quantized(y, 0.25) if self.exact else y) + x
+        y = quantized(y, 0.25) if self.exact else y
+        y += x
+        return y
 
 
 class Network(nn.Module):
@@ -456,7 +508,7 @@ class Network(nn.Module):
         c = d.pick(2, 4)
         self.exact = d.exact
         self.stem = nn.Sequential(nn.Conv2d(2, c, 3, stride=d.pick(1, 2), padding=d.pick(0, 1)), *([] if d.exact else [nn.BatchNorm2d(c)]),
-                                  d.pick(nn.ReLU(), nn.ReLU6(), nn.LeakyReLU(0.25), nn.Hardtanh()))
+                                  d.pick(nn.ReLU(inplace=True), nn.ReLU6(), nn.LeakyReLU(0.25), nn.Hardtanh(inplace=True)))
         self.body = nn.ModuleList(Residual(d, c) for _ in range(d.pick(0, 1, 2)))
         self.pool = d.pick(nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(1), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(2 if d.exact else 1))
         self.head = nn.Sequential(nn.Flatten(), nn.LazyLinear(4), nn.ReLU(), nn.Dropout(0.3), nn.Linear(4, 3))
@@ -492,6 +544,7 @@ class FakeQuantized(nn.Module):
         self.scales = nn.Buffer(torch.tensor([power() for _ in range(c)]))
         self.zeros = nn.Buffer(torch.zeros(c, dtype=torch.int32))
         self.per_channel = d.flag()
+        self.bare = d.flag(0.3)
         self.scale = power()
         self.zero = int(d.rng.integers(*self.range)) if d.flag() else 0
         self.x_scale = power()
@@ -503,7 +556,7 @@ class FakeQuantized(nn.Module):
              else torch.fake_quantize_per_tensor_affine(w, 0.25, 0, -8, 7))
         y = torch.func.functional_call(self.layer, {"weight": w}, (x,))
         y = torch.relu(y) if self.relu else y
-        return torch.fake_quantize_per_tensor_affine(y, self.scale, self.zero, *self.range)
+        return y.flatten(1) if self.bare else torch.fake_quantize_per_tensor_affine(y, self.scale, self.zero, *self.range)
 
 
 def fake_quantized(d):

@@ -83,9 +83,11 @@ void note_saturations(Prediction& out, const exact::Graph& graph, const emulate:
 /// As exact::read_out for whole batches: the scales are prepared once.
 std::vector<float> read_out_all(const exact::Value& value, const std::vector<exact::ReadoutStep>& steps,
                                 const std::vector<std::int64_t>& codes) {
-  const std::size_t channels = value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
+  std::size_t channels = value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
+  channels = std::max(channels, value.scale.factors.size());
+  for (const auto& step : steps) channels = std::max(channels, step.operands.size());
   std::vector<layers::ScaledFloat> real;
-  for (std::size_t c = 0; c < channels; ++c) real.emplace_back(value.scale.at(c));
+  for (std::size_t c = 0; c < channels; ++c) real.emplace_back(value.scale.of(c));
   const std::vector<layers::Step> list(steps.begin(), steps.end());
   std::vector<float> out(codes.size());
   std::size_t c = 0;

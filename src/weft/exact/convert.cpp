@@ -23,8 +23,8 @@ Int round_scaled(float x, int frac_bits, fixed::Rounding rounding) {
   return fixed::round_shift(mantissa, 24 - exponent - frac_bits, rounding);
 }
 
-float apply(const ReadoutStep& step, std::size_t channel, float x) {
-  const float operand = step.operands[step.operands.size() == 1 ? 0 : channel];
+float apply(const ReadoutStep& step, std::size_t element, float x) {
+  const float operand = step.operands[element % step.operands.size()];
   switch (step.op) {
     case ReadoutStep::Op::Add:
       return x + operand;
@@ -111,11 +111,10 @@ std::optional<fixed::Range> conversion_range(const InputConversion& conversion) 
 }
 
 float read_out(const Value& value, const std::vector<ReadoutStep>& steps, std::size_t element, Int code) {
-  const std::size_t channel = value.shape.empty() ? 0 : element % static_cast<std::size_t>(value.shape.back());
-  const Rational& scale = value.scale.at(channel);
+  const Rational& scale = value.scale.of(element);
   const auto power = fixed::log2_exact(scale);
   float x = power ? fixed::to_float(code, -*power) : fixed::to_float(Rational(scale * fixed::rational_from_int(code)));
-  for (const auto& step : steps) x = apply(step, channel, x);
+  for (const auto& step : steps) x = apply(step, element, x);
   return x;
 }
 

@@ -217,10 +217,10 @@ struct GraphInput {
   std::string rule;
 };
 
-/// One float32 step of what the host does with an output: x -> op(x, operand[channel]).
+/// One float32 step of what the host does with an output: x -> op(x, operand).
 struct ReadoutStep {
   enum class Op { Add, Sub, Mul, Div, Pow, ReverseSub, ReverseDiv } op = Op::Add;
-  std::vector<float> operands;  ///< one, or one per index of the last axis
+  std::vector<float> operands;  ///< one, one per index of the last axis, or one per element
   bool operator==(const ReadoutStep&) const = default;
 };
 

@@ -36,8 +36,10 @@ std::string to_string(const Range& range) {
   return fmt::format("[{}, {}] step 2^{}", fixed::to_string(range.lo), fixed::to_string(range.hi), range.step_log2);
 }
 
-bool fits_last_axis(std::size_t count, const Shape& shape) {
-  return count == 1 || (!shape.empty() && count == static_cast<std::size_t>(shape.back()));
+/// One for all, one per index of the last axis, or one per element.
+bool fits(std::size_t count, const Shape& shape) {
+  return count == 1 || (!shape.empty() && count == static_cast<std::size_t>(shape.back())) ||
+         count == static_cast<std::size_t>(element_count(shape));
 }
 
 std::string verify_value(const Graph& graph, std::size_t index) {
@@ -54,7 +56,7 @@ std::string verify_value(const Graph& graph, std::size_t index) {
   if (value.ranges.size() != static_cast<std::size_t>(element_count(value.shape))) {
     return fmt::format("{} ranges for shape {}", value.ranges.size(), weft::to_string(value.shape));
   }
-  if (!fits_last_axis(value.scale.factors.size(), value.shape)) {
+  if (!fits(value.scale.factors.size(), value.shape)) {
     return fmt::format("{} scale factors for shape {}", value.scale.factors.size(), weft::to_string(value.shape));
   }
   for (const auto& factor : value.scale.factors) {
@@ -78,7 +80,7 @@ std::string verify_value(const Graph& graph, std::size_t index) {
 
 std::string verify_steps(const std::vector<ReadoutStep>& steps, const Shape& shape) {
   for (const auto& step : steps) {
-    if (!fits_last_axis(step.operands.size(), shape)) {
+    if (!fits(step.operands.size(), shape)) {
       return fmt::format("{} readout operands for shape {}", step.operands.size(), weft::to_string(shape));
     }
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Scale of a tensor of codes: one exact rational, or one per index of the last axis.
+/// Scale of a tensor of codes: one exact rational, one per index of the last axis, or one per element.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace weft {
 
-/// value = scale * code. `factors` has one entry (per tensor) or one per index of the last axis. Never zero or
-/// negative.
+/// value = scale * code. `factors` has one entry (per tensor), one per index of the last axis, or one per element in
+/// row-major order, where channels lie along another axis. Never zero or negative.
 struct Scale {
   std::vector<Rational> factors{Rational(1)};
 
@@ -26,6 +26,8 @@ struct Scale {
     WEFT_CHECK(channel < factors.size(), "the scale has no factor for this channel");
     return factors[channel];
   }
+  /// Factor of an element of the tensor.
+  [[nodiscard]] const Rational& of(std::size_t element) const { return factors[element % factors.size()]; }
   bool operator==(const Scale&) const = default;
 };
 

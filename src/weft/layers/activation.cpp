@@ -35,6 +35,7 @@ Layer activation_layer() {
           .infer_shape = same_shape,
           .evaluate = evaluate,
           .lower = lower,
+          .takes_any_scale = true,
           .macs = no_macs};
 }
 

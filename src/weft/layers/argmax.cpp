@@ -45,11 +45,9 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context&) {
   return {};
 }
 
-Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
+Result<void> lower(const nn::Node& node, Recipe& recipe, Context&) {
   WEFT_TRY(auto codes, recipe.codes(node, Symbol(recipe.input(node)), true));
-  if (!recipe.value(codes.value).scale.per_tensor())
-    return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                    "elements with different scales cannot be compared; give the layer in front a result type");
+  WEFT_TRY(codes.value, comparable(node, recipe, codes.value));
   const Scale scale = recipe.value(codes.value).scale;
   const Shape from = recipe.value(codes.value).shape;
   if (get_bool(node.attributes, "smallest", false)) {

@@ -33,16 +33,13 @@ std::uint64_t Recipe::codes_at_risk(const Symbol& symbol, const quantizers::Func
                                     const std::vector<fixed::StepFunction>& functions) const {
   const exact::Value& x = value(symbol.value);
   const std::size_t channels = std::max({functions.size(), symbol.order_bound.size(), x.scale.factors.size()});
-  const std::size_t last_axis = x.shape.empty() ? 1 : static_cast<std::size_t>(x.shape.back());
   std::uint64_t total = 0;
   // One by one up to here; beyond, every code within the bound of a breakpoint counts.
   std::int64_t budget = 1 << 20;
   for (std::size_t c = 0; c < channels; ++c) {
-    const auto& f = functions[functions.size() == 1 ? 0 : c];
-    // A quantizer may have a function per element; scales, steps and bounds go by the last axis.
-    const std::size_t axis = c % last_axis;
-    const double bound = symbol.order_bound[symbol.order_bound.size() == 1 ? 0 : axis];
-    const Rational& scale = x.scale.at(axis);
+    const auto& f = functions[c % functions.size()];
+    const double bound = symbol.order_bound[c % symbol.order_bound.size()];
+    const Rational& scale = x.scale.of(c);
     const ScaledFloat real(scale);
     const fixed::Range range = channel_range(x, c, channels);
     const double codes = std::ceil(bound / fixed::to_double(scale)) + 1.0;
@@ -66,7 +63,9 @@ std::uint64_t Recipe::codes_at_risk(const Symbol& symbol, const quantizers::Func
       for (Int k = from; k <= to; ++k) {
         // Outside of the float32 sum the source rounds alike, so only the sum moves within the bound.
         const float at = real(k);
-        const auto q = [&](double v) { return function.code(run_steps(symbol.pending, static_cast<float>(v), c), c); };
+        const auto q = [&](double v) {
+          return function.code(run_steps(symbol.pending, static_cast<float>(v), c), c % function.channels());
+        };
         const float below = std::nextafter(static_cast<float>(at - bound), -INFINITY);
         const float above = std::nextafter(static_cast<float>(at + bound), INFINITY);
         const Int here = q(at);
@@ -86,24 +85,23 @@ void Recipe::certify_kernels(const nn::Node& node, const Symbol& symbol, const q
       function.with_kernels_moved(-quantizers::kKernelUlps), function.with_kernels_moved(quantizers::kKernelUlps)};
   if (!symbol.moved && !moved[0]) return;
   const exact::Value& x = value(symbol.value);
-  const std::size_t last_axis = x.shape.empty() ? 1 : static_cast<std::size_t>(x.shape.back());
   std::uint64_t total = 0;
   bool counted = true;
   for (std::size_t c = 0; c < channels; ++c) {
-    const std::size_t axis = c % last_axis;
-    const ScaledFloat real(x.scale.at(axis));
+    const std::size_t own = c % function.channels();
+    const ScaledFloat real(x.scale.of(c));
     const fixed::Range range = channel_range(x, c, channels);
-    const auto pieces = fixed::to_pieces(functions[functions.size() == 1 ? 0 : c], range, std::size_t{1} << 16);
+    const auto pieces = fixed::to_pieces(functions[c % functions.size()], range, std::size_t{1} << 16);
     if (!pieces) {
       counted = false;
       continue;
     }
     const auto differs = [&](Int k) {
       const float v = real(k);
-      const Int here = function.code(run_steps(symbol.pending, v, c), c);
+      const Int here = function.code(run_steps(symbol.pending, v, c), own);
       for (std::size_t side = 0; side < 2; ++side) {
         const float at = run_steps(symbol.moved ? symbol.moved->steps[side] : symbol.pending, v, c);
-        if ((moved[side] ? *moved[side] : function).code(at, c) != here) return true;
+        if ((moved[side] ? *moved[side] : function).code(at, own) != here) return true;
       }
       return false;
     };
@@ -167,17 +165,16 @@ void Recipe::certify_straight_through(const nn::Node& node, const Symbol& symbol
   constexpr Int kSamples = 512;
   const exact::Value& x = value(symbol.value);
   const auto set = function.outputs();
-  const std::size_t last_axis = x.shape.empty() ? 1 : static_cast<std::size_t>(x.shape.back());
   std::uint64_t different = 0;
   for (std::size_t c = 0; c < channels; ++c) {
-    const std::size_t axis = c % last_axis;
-    const ScaledFloat real(x.scale.at(axis));
-    const ScaledFloat result(set->scale.at(axis));
+    const std::size_t own = c % function.channels();
+    const ScaledFloat real(x.scale.of(c));
+    const ScaledFloat result(set->scale.of(own));
     const fixed::Range range = channel_range(x, c, channels);
     const Int stride = std::max<Int>((range.hi - range.lo) / kSamples, 1);
     const auto check = [&](Int code) {
       const float v = run_steps(symbol.pending, real(code), c);
-      different += function.apply(v, c) != result(function.code(v, c)) ? 1 : 0;
+      different += function.apply(v, own) != result(function.code(v, own)) ? 1 : 0;
     };
     for (Int k = 0; k * stride <= range.hi - range.lo; ++k) check(range.lo + k * stride);
     for (Int k = 0; k < kSamples / 8 && k <= range.hi - range.lo; ++k) {

@@ -120,13 +120,9 @@ Result<Recipe::Codes> Recipe::codes(const nn::Node& node, const Symbol& symbol, 
   const nn::Node& producer = node_of(symbol, node);
   double lo = 0.0;
   double hi = 0.0;
-  const std::size_t last_axis = x.shape.empty() ? 1 : static_cast<std::size_t>(x.shape.back());
-  std::size_t channels = last_axis;
-  for (const auto& step : symbol.pending)
-    if (const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&step))
-      channels = std::max(channels, (*f)->channels());
+  const std::size_t channels = channels_of(x, symbol.pending);
   for (std::size_t c = 0; c < channels; ++c) {
-    const ScaledFloat real(x.scale.at(c % last_axis));
+    const ScaledFloat real(x.scale.of(c));
     const fixed::Range range = channel_range(x, c, channels);
     for (const Int code : {range.lo, range.hi}) {
       const double v = run_steps(symbol.pending, real(code), c);

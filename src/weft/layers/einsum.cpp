@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "weft/layers/align.h"
 #include "weft/layers/dense_recipe.h"
 #include "weft/layers/einsum_plan.h"
 #include "weft/layers/float_run.h"
@@ -98,27 +99,16 @@ Result<void> evaluate(const nn::Node& node, FloatRun& run, Context& ctx) {
 /// The result lies as [labels...]; brings it to the node's output, with its activation.
 Result<void> finish(const nn::Node& node, Recipe& recipe, const EinsumPlan& plan, const std::string& labels,
                     Symbol symbol) {
-  const Shape to = plan.extents(plan.result);
   std::vector<std::int64_t> permutation;
   for (const char label : plan.result) permutation.push_back(static_cast<std::int64_t>(labels.find(label)));
-  const bool moved = !std::is_sorted(permutation.begin(), permutation.end());
-  const bool same_channels = !moved && !to.empty() && to.back() == recipe.value(symbol.value).shape.back();
-  if (!same_channels) {
-    if (!symbol.order_bound.empty())
-      symbol.order_bound = {*std::max_element(symbol.order_bound.begin(), symbol.order_bound.end())};
-    WEFT_TRY(symbol, fixed_symbol(node, recipe, std::move(symbol)));
-  }
   const Shape apart = plan.extents(labels);
-  const auto view = [&](const Shape& shape) -> Result<void> {
-    if (recipe.value(symbol.value).shape == shape) return {};
-    const Scale scale = recipe.value(symbol.value).scale;
-    WEFT_TRY(symbol.value, recipe.add(node.name, exact::Reshape{symbol.value}, scale, node.origin, shape));
-    return {};
-  };
-  WEFT_TRY_VOID(view(apart));
-  if (moved) {
-    const Scale scale = recipe.value(symbol.value).scale;
-    WEFT_TRY(symbol.value, recipe.add(node.name, exact::Permute{symbol.value, permutation}, scale, node.origin));
+  if (recipe.value(symbol.value).shape != apart) {
+    const exact::Reshape view{symbol.value};
+    WEFT_TRY(symbol, moved(node, recipe, std::move(symbol), view, apart));
+  }
+  if (!std::is_sorted(permutation.begin(), permutation.end())) {
+    const exact::Permute permute{symbol.value, permutation};
+    WEFT_TRY(symbol, moved(node, recipe, std::move(symbol), permute));
   }
   const auto activation = node.functions.find("activation");
   if (activation != node.functions.end()) {
@@ -178,11 +168,9 @@ Result<void> lower_tensors(const nn::Node& node, Recipe& recipe, const EinsumPla
   Int worst = 1;
   int grid = 0;
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-    WEFT_TRY(const auto codes, recipe.codes(node, Symbol(recipe.input(node, k)), false));
+    WEFT_TRY(auto codes, recipe.codes(node, Symbol(recipe.input(node, k)), false));
+    WEFT_TRY(codes.value, on_one_scale(node, recipe, codes.value));
     const exact::Value& value = recipe.value(codes.value);
-    if (!value.scale.per_tensor())
-      return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                      "a product of tensors with one scale per channel; give the layers in front result types");
     unit *= value.scale.at(0);
     const auto range = all_of(value);
     const auto product = fixed::checked_mul(worst, std::max(range.hi, -range.lo));
@@ -320,8 +308,12 @@ Result<void> lower_constant(const nn::Node& node, Recipe& recipe, const EinsumPl
   WEFT_TRY(const auto bias, column_bias(node, recipe, plan, kernel, sides.shared + sides.own, ctx));
   WEFT_TRY(Recipe::Codes x, recipe.codes(node, Symbol(recipe.input(node)), true));
   // The data as [rows..., shared * summed].
-  const Scale scale = recipe.value(x.value).scale;
   const std::string inner = sides.shared + summed;
+  // Scales per channel go into the kernel only where the channels are summed.
+  if (plan.operands[data].empty() || !contains(inner, plan.operands[data].back())) {
+    WEFT_TRY(x.value, on_one_scale(node, recipe, x.value));
+  }
+  const Scale scale = recipe.value(x.value).scale;
   exact::Gather gather{x.value, plan.elements(data, sides.rows + inner), 0};
   Shape shape = plan.extents(sides.rows);
   shape.push_back(matrix.codes.shape[0]);
@@ -329,10 +321,6 @@ Result<void> lower_constant(const nn::Node& node, Recipe& recipe, const EinsumPl
     return ctx.fail(Kind::LimitExceeded, node.origin, "the operand has too many elements to lay out");
   Scale inner_scale = scale;
   if (!scale.per_tensor()) {
-    if (plan.operands[data].empty() || !contains(inner, plan.operands[data].back()))
-      return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                      "the input has one scale per channel and its channels are not summed; give the layer in front a "
-                      "result type");
     const auto channels = recipe.value(x.value).shape.back();
     std::vector<Rational> factors;
     for (const auto e : plan.elements(data, inner)) factors.push_back(scale.at(static_cast<std::size_t>(e % channels)));

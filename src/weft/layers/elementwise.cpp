@@ -109,10 +109,8 @@ std::pair<double, double> reach_of(const nn::Node& node, const exact::Value& a, 
 
 /// Quotients and powers need a result type: the user's, or the default one.
 Result<void> lower_composed(const nn::Node& node, Recipe& recipe, exact::ValueId a, exact::ValueId b, Context& ctx) {
-  if (!recipe.value(a).scale.per_tensor() || !recipe.value(b).scale.per_tensor())
-    return ctx.fail(
-        Kind::LoweringUnsupported, node.origin,
-        fmt::format("{} of tensors with one scale per channel; give the layers in front result types", node.op));
+  WEFT_TRY(a, on_one_scale(node, recipe, a));
+  WEFT_TRY(b, on_one_scale(node, recipe, b));
   const auto [lo, hi] = reach_of(node, recipe.value(a), recipe.value(b));
   const auto type = recipe.policy().result(node).value_or(recipe.policy().default_result(node, lo, hi));
   WEFT_TRY(const Composed made,
@@ -162,7 +160,7 @@ Result<void> lower_two(const nn::Node& node, Recipe& recipe, Context& ctx) {
   for (std::size_t i = 0; i < v.ranges.size(); ++i) {
     const auto& r = v.ranges[i];
     const Int largest = std::max(r.hi, -r.lo);
-    const Rational& unit = v.scale.at(v.shape.empty() ? 0 : i % static_cast<std::size_t>(v.shape.back()));
+    const Rational& unit = v.scale.of(i);
     if (!fixed::log2_exact(unit) || fixed::floor_shift(largest, r.step_log2) >= (Int{1} << 24))
       bound = std::max(bound, fixed::to_double(unit) * static_cast<double>(largest) * 0x1p-22);
   }

@@ -31,6 +31,9 @@ struct Layer {
   Result<void> (*evaluate)(const nn::Node&, FloatRun&, Context&) = nullptr;
   /// The layer as primitives of the exact graph.
   Result<void> (*lower)(const nn::Node&, Recipe&, Context&) = nullptr;
+  /// Scales and pending steps of its inputs may be one per element, as data movement makes them of those per channel;
+  /// the inputs of other layers are brought to one grid first (align.h).
+  bool takes_any_scale = false;
   /// Multiply-accumulates per sample, for reports.
   std::int64_t (*macs)(const nn::Graph&, const nn::Node&) = nullptr;
   /// Layers that can have several outputs: the shapes of all that the node has; `infer_shape` is not asked then.

@@ -16,6 +16,7 @@
 #include <cmath>
 
 #include "weft/fixed/quantize.h"
+#include "weft/layers/align.h"
 #include "weft/layers/float_run.h"
 #include "weft/layers/layer_rows.h"
 #include "weft/layers/normalizer.h"
@@ -165,10 +166,8 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   const Shape& s = recipe.source().at(node.inputs[0]).shape;
   WEFT_TRY(const auto map, rows_of(node, s, ctx));
   WEFT_TRY(const auto statistic, statistic_of(node, ctx));
-  WEFT_TRY(const auto x, recipe.codes(node, Symbol(recipe.input(node)), false));
-  if (!recipe.value(x.value).scale.per_tensor())
-    return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                    "a normalization across channels needs one scale; give the layer in front a result type");
+  WEFT_TRY(auto x, recipe.codes(node, Symbol(recipe.input(node)), false));
+  WEFT_TRY(x.value, on_one_scale(node, recipe, x.value));
   const double reach = statistic == Statistic::Variance || statistic == Statistic::MeanSquare
                            ? std::sqrt(static_cast<double>(map.n))
                            : 1.0;

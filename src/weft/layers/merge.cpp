@@ -53,9 +53,9 @@ Result<void> merge_evaluate(const nn::Node& node, FloatRun& run, Context&) {
   return {};
 }
 
-Result<void> merge_lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
+Result<void> merge_lower(const nn::Node& node, Recipe& recipe, Context&) {
   const Shape to = recipe.source().at(node.outputs[0]).shape;
-  WEFT_TRY(const Aligned in, aligned_inputs(node, recipe, 0, ctx));
+  WEFT_TRY(const Aligned in, aligned_inputs(node, recipe, 0));
   const Scale& scale = in.scale;
   exact::ValueId result = in.values[0];
   for (std::size_t i = 1; i < in.values.size(); ++i) {
@@ -186,15 +186,13 @@ Result<void> reduce_lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   const Shape from = recipe.source().at(node.inputs[0]).shape;
   WEFT_TRY(auto r, reduction_of(node, from, ctx));
   WEFT_TRY(auto codes, recipe.codes(node, Symbol(recipe.input(node)), false));
-  const Scale scale = recipe.value(codes.value).scale;
   const auto axes = get_ints(node.attributes, "axes");
   const auto last = static_cast<std::int64_t>(from.size()) - 1;
   const bool channels_stay = !axes.empty() && std::find(axes.begin(), axes.end(), last) == axes.end();
-  if (!scale.per_tensor() && !channels_stay)
-    return ctx.fail(
-        Kind::LoweringUnsupported, node.origin,
-        "the input has one scale per channel and the channels are reduced; give the layer in front a result "
-        "type");
+  if (!channels_stay) {
+    WEFT_TRY(codes.value, on_one_scale(node, recipe, codes.value));
+  }
+  const Scale scale = recipe.value(codes.value).scale;
   const bool smallest = node.op == "ReduceMin";
   exact::ValueId x = codes.value;
   if (smallest) {

@@ -11,24 +11,37 @@
 namespace weft::layers {
 namespace {
 
-bool per_channel(const Recipe& recipe, const Symbol& symbol) {
-  return !recipe.value(symbol.value).scale.per_tensor() || symbol.order_bound.size() > 1 ||
-         std::any_of(symbol.pending.begin(), symbol.pending.end(), [](const Step& s) {
-           const auto* a = std::get_if<exact::ReadoutStep>(&s);
-           const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&s);
-           return (a != nullptr && a->operands.size() > 1) || (f != nullptr && (*f)->channels() > 1);
-         });
+/// `old`, one number for all, per channel or per element, for the elements of a result that come from `from`.
+template <typename T>
+std::vector<T> moved_numbers(const std::vector<T>& old, const std::vector<std::int64_t>& from, std::size_t last) {
+  if (old.size() <= 1) return old;
+  std::vector<T> out;
+  out.reserve(from.size());
+  for (std::size_t e = 0; e < from.size(); ++e)
+    // What is padded has no number of its own; the channel's keeps them one per channel.
+    out.push_back(old[(from[e] < 0 ? e % last : static_cast<std::size_t>(from[e])) % old.size()]);
+  for (const std::size_t period : {std::size_t{1}, last}) {
+    bool repeats = period < out.size();
+    for (std::size_t e = period; repeats && e < out.size(); ++e) repeats = out[e] == out[e - period];
+    if (repeats) out.resize(period);
+  }
+  return out;
+}
+
+void move_steps(std::vector<Step>& steps, const std::vector<std::int64_t>& from, std::size_t last) {
+  for (auto& step : steps)
+    if (auto* s = std::get_if<exact::ReadoutStep>(&step)) s->operands = moved_numbers(s->operands, from, last);
 }
 
 }  // namespace
 
-Result<Symbol> fixed_symbol(const nn::Node& node, Recipe& recipe, Symbol symbol) {
-  if (!per_channel(recipe, symbol)) return symbol;
+Result<Symbol> movable(const nn::Node& node, Recipe& recipe, Symbol symbol) {
+  const bool per_channel = std::any_of(symbol.pending.begin(), symbol.pending.end(), [](const Step& s) {
+    const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&s);
+    return f != nullptr && (*f)->channels() > 1;
+  });
+  if (!per_channel) return symbol;
   WEFT_TRY(const auto codes, recipe.codes(node, symbol, false));
-  if (!recipe.value(codes.value).scale.per_tensor())
-    return recipe.context().fail(
-        Kind::LoweringUnsupported, node.origin,
-        "a tensor with one scale per channel is reshaped across its channels; give the layer in front a result type");
   symbol.value = codes.value;
   symbol.pending.clear();
   symbol.moved.reset();
@@ -36,10 +49,27 @@ Result<Symbol> fixed_symbol(const nn::Node& node, Recipe& recipe, Symbol symbol)
   return symbol;
 }
 
-Result<Symbol> movable(const nn::Node& node, Recipe& recipe, std::size_t i, bool keeps_last_axis) {
-  Symbol symbol = recipe.input(node, i);
-  if (keeps_last_axis) return symbol;
-  return fixed_symbol(node, recipe, std::move(symbol));
+Result<Symbol> moved(const nn::Node& node, Recipe& recipe, Symbol symbol, exact::Primitive primitive,
+                     std::optional<Shape> shape) {
+  const Scale scale = recipe.value(symbol.value).scale;
+  WEFT_TRY(symbol.value, recipe.add(node.name, std::move(primitive), Scale(scale.factors[0]), node.origin, shape));
+  const auto several = [](const Step& s) {
+    const auto* a = std::get_if<exact::ReadoutStep>(&s);
+    return a != nullptr && a->operands.size() > 1;
+  };
+  if (scale.per_tensor() && symbol.order_bound.size() <= 1 &&
+      std::none_of(symbol.pending.begin(), symbol.pending.end(), several))
+    return symbol;
+  exact::Value& value = recipe.graph().values[symbol.value.index];
+  const auto movement = exact::movement(recipe.graph(), value);
+  WEFT_CHECK(movement.has_value(), "a primitive that only moves elements");
+  const std::size_t last = value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
+  value.scale.factors = moved_numbers(scale.factors, movement->from, last);
+  symbol.order_bound = moved_numbers(symbol.order_bound, movement->from, last);
+  move_steps(symbol.pending, movement->from, last);
+  if (symbol.moved)
+    for (auto& steps : symbol.moved->steps) move_steps(steps, movement->from, last);
+  return symbol;
 }
 
 namespace {
@@ -65,9 +95,9 @@ Result<void> reshape_lower(const nn::Node& node, Recipe& recipe, Context&) {
   const Shape& from = recipe.source().at(node.inputs[0]).shape;
   const Shape& to = recipe.source().at(node.outputs[0]).shape;
   if (from == to) return recipe.set_output(node, recipe.input(node));
-  WEFT_TRY(Symbol symbol, movable(node, recipe, 0, !from.empty() && !to.empty() && from.back() == to.back()));
-  const Scale scale = recipe.value(symbol.value).scale;
-  WEFT_TRY(symbol.value, recipe.add(node.name, exact::Reshape{symbol.value}, scale, node.origin, to));
+  WEFT_TRY(Symbol symbol, movable(node, recipe, recipe.input(node)));
+  const exact::Reshape reshape{symbol.value};
+  WEFT_TRY(symbol, moved(node, recipe, std::move(symbol), reshape, to));
   return recipe.set_output(node, std::move(symbol));
 }
 
@@ -103,10 +133,9 @@ Result<void> permute_evaluate(const nn::Node& node, FloatRun& run, Context&) {
 
 Result<void> permute_lower(const nn::Node& node, Recipe& recipe, Context&) {
   const auto permutation = get_ints(node.attributes, "permutation");
-  const auto rank = static_cast<std::int64_t>(permutation.size());
-  WEFT_TRY(Symbol symbol, movable(node, recipe, 0, rank > 0 && permutation.back() == rank - 1));
-  const Scale scale = recipe.value(symbol.value).scale;
-  WEFT_TRY(symbol.value, recipe.add(node.name, exact::Permute{symbol.value, permutation}, scale, node.origin));
+  WEFT_TRY(Symbol symbol, movable(node, recipe, recipe.input(node)));
+  const exact::Permute permute{symbol.value, permutation};
+  WEFT_TRY(symbol, moved(node, recipe, std::move(symbol), permute));
   return recipe.set_output(node, std::move(symbol));
 }
 
@@ -122,6 +151,7 @@ Layer reshape_layer() {
           .infer_shape = reshape_shape,
           .evaluate = reshape_evaluate,
           .lower = reshape_lower,
+          .takes_any_scale = true,
           .macs = no_macs};
 }
 
@@ -135,6 +165,7 @@ Layer permute_layer() {
           .infer_shape = permute_shape,
           .evaluate = permute_evaluate,
           .lower = permute_lower,
+          .takes_any_scale = true,
           .macs = no_macs};
 }
 

@@ -48,18 +48,18 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   exact::Gather gather{{}, get_ints(node.attributes, "indices"), 0};
   const Shape to = recipe.source().at(node.outputs[0]).shape;
   const bool padded = std::find(gather.indices.begin(), gather.indices.end(), -1) != gather.indices.end();
-  WEFT_TRY(Symbol symbol, movable(node, recipe, 0, false));
+  WEFT_TRY(Symbol symbol, movable(node, recipe, recipe.input(node)));
   if (padded && !symbol.pending.empty()) {
     WEFT_TRY(const auto codes, recipe.codes(node, symbol, false));
     symbol = Symbol{};
     symbol.value = codes.value;
   }
-  const Scale scale = recipe.value(symbol.value).scale;
   if (padded) {
-    WEFT_TRY(gather.pad, padding_code(node, get_double(node.attributes, "value", 0.0), scale, ctx));
+    const double number = get_double(node.attributes, "value", 0.0);
+    WEFT_TRY(gather.pad, padding_code(node, number, recipe.value(symbol.value).scale, ctx));
   }
   gather.x = symbol.value;
-  WEFT_TRY(symbol.value, recipe.add(node.name, std::move(gather), scale, node.origin, to));
+  WEFT_TRY(symbol, moved(node, recipe, std::move(symbol), std::move(gather), to));
   return recipe.set_output(node, std::move(symbol));
 }
 
@@ -75,6 +75,7 @@ Layer pick_layer() {
           .infer_shape = shape,
           .evaluate = evaluate,
           .lower = lower,
+          .takes_any_scale = true,
           .macs = no_macs};
 }
 

@@ -191,6 +191,17 @@ Result<Symbol> Recipe::push(const nn::Node& node, Symbol symbol, exact::ReadoutS
   return symbol;
 }
 
+std::size_t channels_of(const exact::Value& value, const std::vector<Step>& steps) {
+  std::size_t out = value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
+  out = std::max(out, value.scale.factors.size());
+  for (const auto& step : steps) {
+    if (const auto* s = std::get_if<exact::ReadoutStep>(&step)) out = std::max(out, s->operands.size());
+    if (const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&step))
+      out = std::max(out, (*f)->channels());
+  }
+  return out;
+}
+
 fixed::Range channel_range(const exact::Value& value, std::size_t c, std::size_t channels) {
   fixed::Range out = value.ranges[channels == 1 ? 0 : c];
   for (std::size_t i = channels == 1 ? 0 : c; i < value.ranges.size(); i += channels)

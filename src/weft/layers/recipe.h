@@ -41,8 +41,8 @@ struct Symbol {
   std::optional<MovedSteps> moved{};
   /// False for raw sums: their codes follow from ranges, no type was declared by the model or the user.
   bool typed = true;
-  /// Largest difference, in real units per channel (one entry: all), that the order of the source's own float32
-  /// additions can make before the pending steps; empty when there is none.
+  /// Largest difference, in real units (one entry for all, per channel or per element), that the order of the source's
+  /// own float32 additions can make before the pending steps; empty when there is none.
   std::vector<double> order_bound;
   /// The layer whose sums `order_bound` speaks of.
   std::string sum_layer;
@@ -199,11 +199,15 @@ class Recipe {
   std::set<std::string> input_quantizers_;
 };
 
+/// Entries after which scale and steps repeat, at least the last axis: its extent, or the number of elements where the
+/// channels of a layer were moved to another axis.
+std::size_t channels_of(const exact::Value& value, const std::vector<Step>& steps = {});
+
 /// Range over the elements that share channel `c` of `channels` (1: all elements).
 fixed::Range channel_range(const exact::Value& value, std::size_t c, std::size_t channels);
 
-/// Evaluates pending steps in float32. `channel` counts along the last axis, or over all elements where a step has
-/// parameters for each.
+/// Evaluates pending steps in float32. `channel` counts along the last axis, or over all elements where a step or the
+/// scale has parameters for each.
 float run_steps(const std::vector<Step>& steps, float x, std::size_t channel);
 
 }  // namespace weft::layers

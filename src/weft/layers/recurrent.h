@@ -16,6 +16,8 @@ inline constexpr std::string_view kGoBackwards = "go_backwards";          ///< t
 inline constexpr std::string_view kRealign = "realign";                   ///< output rows lie where their input lies
 inline constexpr std::string_view kReturnSequences = "return_sequences";  ///< all h, else the last one
 inline constexpr std::string_view kResetAfter = "reset_after";            ///< GRU: r multiplies h U, not h
+inline constexpr std::string_view kMasked = "masked";                     ///< the last input is a mask [T] of 0 and 1
+inline constexpr std::string_view kZeroOutput = "zero_output";            ///< rows of masked steps are 0
 inline constexpr std::string_view kClip = "clip";                         ///< bound on what the functions see
 inline constexpr std::string_view kNote = "note";                         ///< for the certificate
 
@@ -30,9 +32,16 @@ struct Recurrence {
   std::int64_t steps = 0;
   std::int64_t inputs = 0;
   std::int64_t units = 0;
+  /// Numbers of h: the units, or what an LSTM's projection makes of them.
+  std::int64_t hidden = 0;
   bool backwards = false;
   bool realign = false;
   bool sequences = false;
+  /// Steps whose mask is 0 leave the states as they are.
+  bool masked = false;
+  bool zero_output = false;
+  /// Inputs besides the mask.
+  std::size_t given = 1;
   /// Row of x at step `s`.
   [[nodiscard]] std::int64_t row(std::int64_t s) const { return backwards ? steps - 1 - s : s; }
 };

@@ -20,9 +20,9 @@ class FloatCell {
     WEFT_TRY_VOID(load());
     const auto batch = static_cast<std::size_t>(run_.batch());
     const auto n = static_cast<std::size_t>(r_.inputs);
-    const auto units = static_cast<std::size_t>(r_.units);
+    const auto hidden = static_cast<std::size_t>(r_.hidden);
     const Rows& x = run_.input(node_, 0);
-    Rows sequence(r_.sequences ? batch * static_cast<std::size_t>(r_.steps) * units : 0);
+    Rows sequence(r_.sequences ? batch * static_cast<std::size_t>(r_.steps) * hidden : 0);
     Rows xt(batch * n);
     for (std::int64_t s = 0; s < r_.steps; ++s) {
       if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, node_.origin, "the run was interrupted");
@@ -30,13 +30,21 @@ class FloatCell {
       for (std::size_t b = 0; b < batch; ++b)
         std::copy_n(x.begin() + static_cast<std::ptrdiff_t>((b * static_cast<std::size_t>(r_.steps) + row) * n), n,
                     xt.begin() + static_cast<std::ptrdiff_t>(b * n));
+      const Rows h = h_;
+      const Rows c = c_;
       WEFT_TRY_VOID(step(xt));
+      if (r_.masked) {
+        keep_masked(row, h, h_);
+        keep_masked(row, c, c_);
+      }
       if (!r_.sequences) continue;
       const auto place = static_cast<std::size_t>(r_.realign ? r_.row(s) : s);
+      Rows shown = h_;
+      if (r_.zero_output) keep_masked(row, Rows(shown.size(), 0.0F), shown);
       for (std::size_t b = 0; b < batch; ++b)
         std::copy_n(
-            h_.begin() + static_cast<std::ptrdiff_t>(b * units), units,
-            sequence.begin() + static_cast<std::ptrdiff_t>((b * static_cast<std::size_t>(r_.steps) + place) * units));
+            shown.begin() + static_cast<std::ptrdiff_t>(b * hidden), hidden,
+            sequence.begin() + static_cast<std::ptrdiff_t>((b * static_cast<std::size_t>(r_.steps) + place) * hidden));
     }
     run_.output(node_) = r_.sequences ? std::move(sequence) : h_;
     if (node_.outputs.size() > 1) run_.output(node_, 1) = h_;
@@ -45,23 +53,34 @@ class FloatCell {
   }
 
  private:
+  /// Samples whose mask of this row is 0 keep what they had before the step.
+  void keep_masked(std::size_t row, const Rows& before, Rows& now) const {
+    const auto batch = static_cast<std::size_t>(run_.batch());
+    const Rows& mask = run_.input(node_, node_.inputs.size() - 1);
+    const std::size_t width = batch == 0 ? 0 : now.size() / batch;
+    for (std::size_t b = 0; b < batch; ++b) {
+      if (mask[b * static_cast<std::size_t>(r_.steps) + row] != 0.0F) continue;
+      for (std::size_t i = b * width; i < (b + 1) * width; ++i) now[i] = before[i];
+    }
+  }
+
   Result<void> load() {
     WEFT_TRY(kernel_, parameter_values(node_, "kernel", ctx_));
     WEFT_TRY(recurrent_, parameter_values(node_, "recurrent_kernel", ctx_));
     for (auto& [role, values] : {std::pair{"bias", &bias_}, std::pair{"recurrent_bias", &recurrent_bias_},
-                                 std::pair{"peephole", &peephole_}}) {
+                                 std::pair{"peephole", &peephole_}, std::pair{"projection", &projection_}}) {
       if (node_.parameters.count(role) == 0) continue;
       WEFT_TRY(auto read, parameter_values(node_, role, ctx_));
       *values = std::move(read);
     }
-    WEFT_TRY(h_, initial("initial_h", 1));
-    WEFT_TRY(c_, initial("initial_c", 2));
+    WEFT_TRY(h_, initial("initial_h", 1, r_.hidden));
+    WEFT_TRY(c_, initial("initial_c", 2, r_.units));
     return {};
   }
 
-  Result<Rows> initial(const char* role, std::size_t input) {
-    if (node_.inputs.size() > input) return Rows(run_.input(node_, input));
-    Rows out(static_cast<std::size_t>(run_.batch() * r_.units), 0.0F);
+  Result<Rows> initial(const char* role, std::size_t input, std::int64_t extent) {
+    if (r_.given > input) return Rows(run_.input(node_, input));
+    Rows out(static_cast<std::size_t>(run_.batch() * extent), 0.0F);
     if (node_.parameters.count(role) == 0) return out;
     WEFT_TRY(const auto values, parameter_values(node_, role, ctx_));
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = values.data[i % values.data.size()];
@@ -98,14 +117,14 @@ class FloatCell {
   }
 
   /// The state quantizer of QKeras.
-  Result<Rows> quantized(const Rows& state) {
+  Result<Rows> quantized(const Rows& state, std::int64_t extent) {
     Rows out = state;
-    WEFT_TRY_VOID(apply_function(node_, "state", out, r_.units, ctx_));
+    WEFT_TRY_VOID(apply_function(node_, "state", out, extent, ctx_));
     return out;
   }
 
   Result<void> step(const Rows& xt) {
-    WEFT_TRY(const Rows h, quantized(h_));
+    WEFT_TRY(const Rows h, quantized(h_, r_.hidden));
     if (node_.op == "GRU") {
       WEFT_TRY_VOID(gru(xt, h));
     } else {
@@ -132,7 +151,7 @@ class FloatCell {
   }
 
   Result<void> lstm(const Rows& z) {
-    WEFT_TRY(const Rows c, quantized(c_));
+    WEFT_TRY(const Rows c, quantized(c_, r_.units));
     Rows i = block(z, 0);
     Rows f = block(z, 1);
     Rows g = block(z, 2);
@@ -152,7 +171,11 @@ class FloatCell {
     WEFT_TRY_VOID(function("recurrent_activation", o));
     Rows shown = c_;
     WEFT_TRY_VOID(function("output_activation", shown));
-    for (std::size_t e = 0; e < h_.size(); ++e) h_[e] = o[e] * shown[e];
+    for (std::size_t e = 0; e < o.size(); ++e) o[e] = o[e] * shown[e];
+    if (projection_)
+      evaluate_dense(o, *projection_, nullptr, h_);
+    else
+      h_ = std::move(o);
     return {};
   }
 
@@ -201,6 +224,7 @@ class FloatCell {
   std::optional<FloatTensor> bias_;
   std::optional<FloatTensor> recurrent_bias_;
   std::optional<FloatTensor> peephole_;
+  std::optional<FloatTensor> projection_;
   Rows h_;
   Rows c_;
 };

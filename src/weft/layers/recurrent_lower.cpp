@@ -44,6 +44,7 @@ class CellRecipe {
     const Symbol input = recipe_.input(node_);
     WEFT_TRY(const auto x, recipe_.codes(node_, input, false));
     const Scale x_scale = recipe_.value(x.value).scale;
+    WEFT_TRY_VOID(load_mask());
     std::vector<Symbol> results(r_.sequences ? static_cast<std::size_t>(r_.steps) : 0);
     for (std::int64_t s = 0; s < r_.steps; ++s) {
       if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, node_.origin, "the run was interrupted");
@@ -51,12 +52,29 @@ class CellRecipe {
       for (std::int64_t i = 0; i < r_.inputs; ++i) row.indices.push_back(r_.row(s) * r_.inputs + i);
       Symbol xt{.value = {}, .pending = {}, .order_bound = {}, .sum_layer = {}, .layer = node_.name};
       WEFT_TRY(xt.value, recipe_.add(name("x"), std::move(row), x_scale, node_.origin, Shape{r_.inputs}));
+      const Symbol h = h_;
+      const Symbol c = c_;
       WEFT_TRY_VOID(step(xt));
-      if (r_.sequences) results[static_cast<std::size_t>(r_.realign ? r_.row(s) : s)] = h_;
+      if (mask_) {
+        WEFT_TRY(h_, kept_where_masked("h", r_.row(s), h, h_));
+        if (node_.op == "LSTM") {
+          WEFT_TRY(c_, kept_where_masked("c", r_.row(s), c, c_));
+        }
+      }
+      if (!r_.sequences) continue;
+      Symbol& result = results[static_cast<std::size_t>(r_.realign ? r_.row(s) : s)];
+      result = h_;
+      if (r_.zero_output) {
+        WEFT_TRY(const Symbol m, mask_at("output", r_.row(s), r_.hidden));
+        WEFT_TRY(result, times(node_, name("output"), recipe_, m, h_));
+        result.typed = h_.typed;
+        result.order_bound = h_.order_bound;
+        result.sum_layer = h_.sum_layer;
+      }
     }
     Symbol out = h_;
     if (r_.sequences) {
-      WEFT_TRY(out, stacked(node_, node_.name, recipe_, std::move(results), {r_.steps, r_.units}));
+      WEFT_TRY(out, stacked(node_, node_.name, recipe_, std::move(results), {r_.steps, r_.hidden}));
     }
     if (node_.outputs.size() > 1) set_state(1, h_);
     if (node_.outputs.size() > 2) set_state(2, c_);
@@ -71,6 +89,78 @@ class CellRecipe {
   void set_state(std::size_t output, Symbol state) {
     state.layer = node_.name;
     recipe_.set(node_.outputs[output], std::move(state));
+  }
+
+  // --- masks
+
+  Result<void> load_mask() {
+    if (!r_.masked) return {};
+    WEFT_TRY(const auto codes, recipe_.codes(node_, Symbol(recipe_.input(node_, node_.inputs.size() - 1)), false));
+    for (const auto& range : recipe_.value(codes.value).ranges)
+      if (range.lo < 0 || range.hi > 1 || recipe_.value(codes.value).scale != Scale())
+        return ctx_.fail(Kind::LoweringUnsupported, node_.origin, "the mask holds other numbers than 0 and 1");
+    mask_ = codes.value;
+    return {};
+  }
+
+  /// The mask of a row for each of `extent` numbers.
+  Result<Symbol> mask_at(const std::string& label, std::int64_t row, std::int64_t extent) {
+    exact::Gather spread{*mask_, std::vector<std::int64_t>(static_cast<std::size_t>(extent), row), 0};
+    Symbol m{.value = {}, .pending = {}, .order_bound = {}, .sum_layer = {}, .layer = node_.name};
+    WEFT_TRY(m.value, recipe_.add(name(label + "_mask"), std::move(spread), Scale(), node_.origin, Shape{extent}));
+    return m;
+  }
+
+  /// m now + (1 - m) before, which is either of them: clipped to the codes that they reach, the range does not grow.
+  Result<Symbol> kept_where_masked(const std::string& label, std::int64_t row, const Symbol& before,
+                                   const Symbol& now) {
+    const std::int64_t extent = recipe_.value(now.value).shape.back();
+    WEFT_TRY(const Symbol m, mask_at(label, row, extent));
+    WEFT_TRY(Symbol out, times(node_, name(label + "_taken"), recipe_, m, now));
+    const auto& ranges = recipe_.value(before.value).ranges;
+    const bool zero = std::all_of(ranges.begin(), ranges.end(), [](const auto& r) { return r.lo == 0 && r.hi == 0; });
+    if (!zero) {
+      WEFT_TRY(const Symbol open, one_minus(node_, name(label + "_masked"), recipe_, m));
+      WEFT_TRY(const Symbol old, times(node_, name(label + "_before"), recipe_, open, before));
+      WEFT_TRY(out, sum(node_, name(label + "_either"), recipe_, out, old));
+      WEFT_TRY(out.value, clipped_to(label, out.value, {now.value, before.value}));
+    }
+    out.typed = now.typed && before.typed;
+    out.order_bound = now.order_bound;
+    if (!before.order_bound.empty()) {
+      const double most = *std::max_element(before.order_bound.begin(), before.order_bound.end());
+      if (out.order_bound.empty()) out.order_bound = {0.0};
+      for (auto& bound : out.order_bound) bound = std::max(bound, most);
+    }
+    out.sum_layer = out.order_bound.empty() ? "" : node_.name;
+    return out;
+  }
+
+  /// Codes of `x` that any of `either` reaches.
+  Result<exact::ValueId> clipped_to(const std::string& label, exact::ValueId x,
+                                    const std::vector<exact::ValueId>& either) {
+    const exact::Value& value = recipe_.value(x);
+    Int lo = std::numeric_limits<Int>::max();
+    Int hi = std::numeric_limits<Int>::min();
+    for (const auto id : either) {
+      const exact::Value& v = recipe_.value(id);
+      for (std::size_t e = 0; e < v.ranges.size(); ++e) {
+        const Rational factor = v.scale.of(e) / value.scale.of(e);
+        const auto code = [&](Int c) {
+          return fixed::to_int(boost::multiprecision::numerator(Rational(factor * fixed::rational_from_int(c))));
+        };
+        const auto a = code(v.ranges[e].lo);
+        const auto b = code(v.ranges[e].hi);
+        WEFT_CHECK(a && b, "a state beyond 128 bits");
+        lo = std::min(lo, *a);
+        hi = std::max(hi, *b);
+      }
+    }
+    const fixed::Range all = channel_range(value, 0, 1);
+    const fixed::ShiftRound clip{0, fixed::Rounding::Trn, fixed::Overflow::Sat, lo, hi, fixed::width_bits(all), true,
+                                 0};
+    const Scale scale = value.scale;
+    return recipe_.add(name(label), exact::Requant{x, {clip}, false}, scale, node_.origin);
   }
 
   // --- parameters and initial states
@@ -117,9 +207,14 @@ class CellRecipe {
     }
     const std::int64_t candidate = node_.op == "LSTM" || node_.op == "GRU" ? 2 : 0;
     WEFT_TRY(candidate_, stacked_kernel(kernel, recurrent, {candidate}));
-    WEFT_TRY(h_, initial("initial_h", 1));
+    if (node_.parameters.count("projection") != 0) {
+      WEFT_TRY(projection_, recipe_.integer_parameter(node_, "projection"));
+      chosen_ = chosen_ || projection_->chosen;
+      modelled_ = modelled_ && !projection_->chosen;
+    }
+    WEFT_TRY(h_, initial("initial_h", 1, r_.hidden));
     if (node_.op == "LSTM") {
-      WEFT_TRY(c_, initial("initial_c", 2));
+      WEFT_TRY(c_, initial("initial_c", 2, r_.units));
     }
     return {};
   }
@@ -181,15 +276,15 @@ class CellRecipe {
     return blocks(*bias, which);
   }
 
-  Result<Symbol> initial(const char* role, std::size_t input) {
-    if (node_.inputs.size() > input) {
+  Result<Symbol> initial(const char* role, std::size_t input, std::int64_t extent) {
+    if (r_.given > input) {
       const Symbol given = recipe_.input(node_, input);
       WEFT_TRY(const auto codes, recipe_.codes(node_, given, false));
       return Symbol{.value = codes.value, .pending = {}, .order_bound = {}, .sum_layer = {}, .layer = node_.name};
     }
-    const Shape shape{r_.units};
+    const Shape shape{extent};
     if (node_.parameters.count(role) == 0)
-      return constant(node_, name(role), recipe_, std::vector<Int>(static_cast<std::size_t>(r_.units), 0), shape,
+      return constant(node_, name(role), recipe_, std::vector<Int>(static_cast<std::size_t>(extent), 0), shape,
                       Scale());
     WEFT_TRY(const auto value, recipe_.integer_parameter(node_, role));
     return constant(node_, name(role), recipe_, {value.codes.data.begin(), value.codes.data.end()}, shape, value.scale);
@@ -346,11 +441,32 @@ class CellRecipe {
     }
     const std::string shown_role = node_.functions.count("output_activation") != 0 ? "output_activation" : "activation";
     WEFT_TRY(const Symbol shown, function(shown_role, "shown", c_));
-    WEFT_TRY(const Symbol product, times(node_, name("h_product"), recipe_, o, shown));
+    WEFT_TRY(Symbol product, times(node_, name("h_product"), recipe_, o, shown));
     WEFT_TRY(const Bounds gate_bounds, bounds_of("recurrent_activation"));
     WEFT_TRY(const Bounds shown_bounds, bounds_of(shown_role));
-    WEFT_TRY(h_, settled(kState, product, modelled_, product_bounds(gate_bounds, shown_bounds)));
+    Bounds bounds = product_bounds(gate_bounds, shown_bounds);
+    if (projection_) {
+      WEFT_TRY(product, sums("projected", {product}, *projection_, std::nullopt));
+      product.typed = product.typed && !chosen_;
+      bounds = projected_bounds(bounds);
+    }
+    WEFT_TRY(h_, settled(kState, product, modelled_, bounds));
     return {};
+  }
+
+  /// Of any sum of the projection, when its operands have bounds.
+  [[nodiscard]] Bounds projected_bounds(const Bounds& of) const {
+    const double largest = std::max(std::fabs(of.lo), std::fabs(of.hi));
+    if (!std::isfinite(largest)) return {};
+    double most = 0.0;
+    const auto columns = static_cast<std::size_t>(r_.hidden);
+    for (std::size_t j = 0; j < columns; ++j) {
+      double sum = 0.0;
+      for (std::size_t i = j; i < projection_->values.data.size(); i += columns)
+        sum += std::fabs(static_cast<double>(projection_->values.data[i]));
+      most = std::max(most, sum * largest);
+    }
+    return {-most, most};
   }
 
   static Bounds product_bounds(const Bounds& a, const Bounds& b) {
@@ -398,7 +514,7 @@ class CellRecipe {
   Bounds state_bounds() {
     const auto z = bounds_of("recurrent_activation");
     const auto candidate = bounds_of("activation");
-    const bool start = node_.inputs.size() > 1 || node_.parameters.count("initial_h") != 0;
+    const bool start = r_.given > 1 || node_.parameters.count("initial_h") != 0;
     if (!z || !candidate || start || z->lo < 0.0 || z->hi > 1.0) return {};
     return *candidate;
   }
@@ -461,6 +577,8 @@ class CellRecipe {
   IntegerParameter gates_;
   IntegerParameter candidate_;
   std::optional<IntegerParameter> output_gate_;
+  std::optional<IntegerParameter> projection_;
+  std::optional<exact::ValueId> mask_;
   std::optional<IntegerParameter> bias_;
   std::optional<IntegerParameter> recurrent_bias_;
   SharedFunctions functions_;

@@ -161,5 +161,44 @@ TEST(Spiking, RefusesAnUnknownReset) {
   EXPECT_EQ(checked(neuron, 1), Kind::AttributeUnsupported);
 }
 
+TEST(Recurrent, MaskedStepsKeepTheState) {
+  for (const bool zero : {false, true}) {
+    Net rnn = net("SimpleRNN", {4, 1}, 1, 1, 1.0F, 1.0F);
+    rnn.node.attributes = {{"return_sequences", true}, {"masked", true}, {"zero_output", zero}};
+    const auto mask = rnn.graph.add_tensor("mask", {4});
+    rnn.graph.inputs.push_back({"mask", mask});
+    rnn.node.inputs.push_back(mask);
+    EXPECT_EQ(checked(rnn, 2), std::nullopt);
+    diag::Engine engine;
+    Context ctx{engine};
+    const auto tensors = run_float(rnn.graph, {{1, 2, 3, 4}, {1, 0, 1, 0}}, 1, ctx);
+    ASSERT_TRUE(tensors.ok());
+    const auto& outputs = rnn.graph.nodes[0].outputs;
+    EXPECT_EQ((*tensors)[outputs[0].index], (zero ? std::vector<float>{1, 0, 4, 0} : std::vector<float>{1, 1, 4, 4}));
+    EXPECT_EQ((*tensors)[outputs[1].index], std::vector<float>{4});
+  }
+}
+
+TEST(Recurrent, TheProjectionMakesTheState) {
+  Net lstm = net("LSTM", {2, 1}, 2, 4, 0.5F, 0.25F);
+  lstm.node.parameters["recurrent_kernel"].values = FloatTensor({1, 8}, std::vector<float>(8, 0.25F));
+  lstm.node.parameters["projection"].values = FloatTensor({2, 1}, {1.0F, -0.5F});
+  EXPECT_EQ(checked(lstm, 3), std::nullopt);
+  const auto& outputs = lstm.graph.nodes[0].outputs;
+  EXPECT_EQ(lstm.graph.at(outputs[0]).shape, (Shape{1}));
+  EXPECT_EQ(lstm.graph.at(outputs[2]).shape, (Shape{2}));
+  const auto tensors = run(lstm, {1, 2});
+  // Without functions every gate is its sum: z = x / 2 + h / 4, c' = z c + z z, m = z c', h = m / 2.
+  float h = 0.0F;
+  float c = 0.0F;
+  for (const float x : {1.0F, 2.0F}) {
+    const float z = 0.5F * x + 0.25F * h;
+    c = z * c + z * z;
+    h = 0.5F * z * c;
+  }
+  EXPECT_EQ(tensors.at(outputs[0].index), std::vector<float>{h});
+  EXPECT_EQ(tensors.at(outputs[2].index), (std::vector<float>{c, c}));
+}
+
 }  // namespace
 }  // namespace weft::layers

@@ -57,18 +57,15 @@ bool is_plain_relu(const Step& step) {
   return f.apply(0.0F, 0) == 0.0F;
 }
 
-std::size_t channels_of(const exact::Value& value) {
+std::size_t last_axis(const exact::Value& value) {
   return value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
 }
 
 /// Channels that need functions of their own: 1, the extent of the last axis, or the number of elements.
 std::size_t function_channels(const exact::Value& value, const std::vector<Step>& steps,
                               const quantizers::Function& function) {
-  if (function.channels() > channels_of(value)) return function.channels();
-  for (const auto& step : steps)
-    if (const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&step);
-        f != nullptr && (*f)->channels() > channels_of(value))
-      return (*f)->channels();
+  const std::size_t channels = std::max(channels_of(value, steps), function.channels());
+  if (channels > last_axis(value)) return channels;
   bool per_channel = !value.scale.per_tensor() || function.channels() != 1;
   if (auto set = function.outputs()) per_channel = per_channel || !set->scale.per_tensor();
   for (const auto& step : steps) {
@@ -76,7 +73,19 @@ std::size_t function_channels(const exact::Value& value, const std::vector<Step>
     if (const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&step))
       per_channel = per_channel || (*f)->channels() != 1;
   }
-  return per_channel ? channels_of(value) : 1;
+  return per_channel ? channels : 1;
+}
+
+/// Whether elements `a` and `b` of `value` have the same range and the same chain of steps into `function`.
+bool same_function(const exact::Value& value, const std::vector<Step>& steps, const quantizers::Function& function,
+                   std::size_t a, std::size_t b) {
+  if (function.channels() != 1 || value.ranges[a] != value.ranges[b] || value.scale.of(a) != value.scale.of(b))
+    return false;
+  return std::all_of(steps.begin(), steps.end(), [&](const Step& step) {
+    if (const auto* f = std::get_if<std::shared_ptr<const quantizers::Function>>(&step)) return (*f)->channels() == 1;
+    const auto& operands = std::get<exact::ReadoutStep>(step).operands;
+    return operands[a % operands.size()] == operands[b % operands.size()];
+  });
 }
 
 /// Codes at which the chain of steps followed by `function` may turn: every part between them is monotone. Steps are
@@ -183,7 +192,7 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
                      "this quantizer has no fixed set of values (its scale depends on the data, or its grid needs more "
                      "than 120 bits); "
                      "give it a fixed alpha");
-  const std::size_t channels = channels_of(x);
+  const std::size_t channels = last_axis(x);
   if (function.channels() != 1 && function.channels() != channels && function.channels() != x.ranges.size())
     return ctx_.fail(
         Kind::ShapeMismatch, node.origin,
@@ -201,22 +210,28 @@ Result<Symbol> Recipe::requant(const nn::Node& node, const Symbol& symbol, const
   std::size_t pieces_total = 0;
   for (std::size_t e = 0; e < count; ++e) {
     const fixed::Range range = channel_range(x, e, count);
-    const std::size_t c = e % channels;  // scales and steps go by the last axis
-    if (const auto type = function.type(e)) {
-      if (const auto shift = shift_form(x.scale.at(c), symbol.pending, *type)) {
+    const std::size_t own = e % function.channels();
+    const Rational& scale = x.scale.of(e);
+    // Channels that were moved to another axis come in runs.
+    if (count > channels && e > 0 && same_function(x, symbol.pending, function, e - 1, e)) {
+      functions.push_back(functions.back());
+      up[e] = up[e - 1];
+      continue;
+    }
+    if (const auto type = function.type(own)) {
+      if (const auto shift = shift_form(scale, symbol.pending, *type)) {
         functions.push_back(fixed::restrict(*shift, range));
-        const auto finest = fixed::log2_exact(set->scale.at(c));
+        const auto finest = fixed::log2_exact(set->scale.of(own));
         WEFT_CHECK(finest.has_value(), "a cast with a scale that is no power of two");
         up[e] = -type->frac_bits() - *finest;
-        const double largest =
-            fixed::to_double(x.scale.at(c) * fixed::rational_from_int(std::max(range.hi, -range.lo)));
-        const int grid = *fixed::log2_exact(x.scale.at(c)) + step_of(graph_, x, e, count);
-        rounds_besides = rounds_besides || !function.cast_is_exact(largest, grid, e);
+        const double largest = fixed::to_double(scale * fixed::rational_from_int(std::max(range.hi, -range.lo)));
+        const int grid = *fixed::log2_exact(scale) + step_of(graph_, x, e, count);
+        rounds_besides = rounds_besides || !function.cast_is_exact(largest, grid, own);
         continue;
       }
     }
-    const ScaledFloat real(x.scale.at(c));
-    const auto f = [&](Int code) { return function.code(run_steps(symbol.pending, real(code), e), e); };
+    const ScaledFloat real(scale);
+    const auto f = [&](Int code) { return function.code(run_steps(symbol.pending, real(code), e), own); };
     const std::size_t most = chosen ? std::min(policy_.most_steps(node), kMaxPieces) : kMaxPieces;
     auto pieces = pieces_total >= most
                       ? std::nullopt
@@ -272,7 +287,7 @@ Result<Symbol> Recipe::straight_lines(const nn::Node& node, const Symbol& symbol
   std::vector<CodeFunction> functions;
   const FixedCast cast(type);
   for (std::size_t e = 0; e < count; ++e) {
-    const ScaledFloat real(x.scale.at(e % channels_of(x)));
+    const ScaledFloat real(x.scale.of(e));
     const fixed::Range range = channel_range(x, e, count);
     functions.push_back({[&symbol, real, e, up = type.frac_bits()](Int code) {
                            return std::ldexp(static_cast<double>(run_steps(symbol.pending, real(code), e)), up);
@@ -348,24 +363,24 @@ Result<Symbol> Recipe::relu_alone(const nn::Node& node, const Symbol& symbol) {
 Result<void> Recipe::check_domain(const nn::Node& node, const Symbol& symbol, const std::string& family,
                                   const quantizers::Function& function) {
   const exact::Value& x = value(symbol.value);
-  const std::size_t channels = channels_of(x);
+  const std::size_t channels = std::max(channels_of(x, symbol.pending), function.channels());
   bool finite = true;
   double largest = 0.0;
   for (std::size_t c = 0; c < channels; ++c) {
-    const ScaledFloat real(x.scale.at(c));
+    const ScaledFloat real(x.scale.of(c));
     const fixed::Range range = channel_range(x, c, channels);
     for (const Int code : {range.lo, std::clamp<Int>(0, range.lo, range.hi), range.hi}) {
       const float v = run_steps(symbol.pending, real(code), c);
       if (!std::isfinite(v)) continue;
       largest = std::max(largest, static_cast<double>(std::fabs(v)));
-      finite = finite && std::isfinite(function.apply(v, c));
+      finite = finite && std::isfinite(function.apply(v, c % function.channels()));
     }
   }
-  if ((family == "sin" || family == "cos" || family == "tan") && largest > quantizers::kMostPeriodic)
+  if (largest > function.reach())
     return ctx_.fail(Kind::LoweringUnsupported, node.origin,
                      fmt::format("`{}` of numbers up to {:g} is supported up to {:g}; give the layer in front a "
                                  "narrower result type",
-                                 family, largest, quantizers::kMostPeriodic));
+                                 family, largest, function.reach()));
   if (!finite)
     weaken(node, Word::Quantized,
            fmt::format("`{}` has no finite value at some reachable inputs; 0, or the end of the type, stands for it",
@@ -387,7 +402,7 @@ Result<Symbol> Recipe::apply(const nn::Node& node, Symbol symbol, const quantize
     symbol.moved->steps[0].emplace_back(down ? std::move(down) : function);
     symbol.moved->steps[1].emplace_back(up ? std::move(up) : function);
   }
-  const bool per_element = function->channels() > channels_of(value(symbol.value));
+  const bool per_element = function->channels() > last_axis(value(symbol.value));
   symbol.pending.emplace_back(std::move(function));
   if (!per_element) return symbol;
   // Only requantizations know of functions per element: the numbers are fixed as codes here.

@@ -177,21 +177,18 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   exact::Gather gather;
   gather.indices = elements_of(maps, from, to);
   const bool padded = std::find(gather.indices.begin(), gather.indices.end(), kOutside) != gather.indices.end();
-  const bool keeps_channels = !from.empty() && from.back() == to.back() &&
-                              std::is_sorted(maps.back().begin(), maps.back().end()) && maps.back().front() == 0 &&
-                              maps.back().back() == from.back() - 1;
-  WEFT_TRY(Symbol symbol, movable(node, recipe, 0, keeps_channels && !padded));
+  WEFT_TRY(Symbol symbol, movable(node, recipe, recipe.input(node)));
   if (padded && !symbol.pending.empty()) {
     WEFT_TRY(const auto codes, recipe.codes(node, symbol, false));
     symbol = Symbol{};
     symbol.value = codes.value;
   }
-  const Scale scale = recipe.value(symbol.value).scale;
   if (padded) {
-    WEFT_TRY(gather.pad, padding_code(node, get_double(node.attributes, "value", 0.0), scale, ctx));
+    const double number = get_double(node.attributes, "value", 0.0);
+    WEFT_TRY(gather.pad, padding_code(node, number, recipe.value(symbol.value).scale, ctx));
   }
   gather.x = symbol.value;
-  WEFT_TRY(symbol.value, recipe.add(node.name, std::move(gather), scale, node.origin, to));
+  WEFT_TRY(symbol, moved(node, recipe, std::move(symbol), std::move(gather), to));
   return recipe.set_output(node, std::move(symbol));
 }
 
@@ -205,6 +202,7 @@ Layer row(std::string_view op, std::string_view summary, std::vector<std::string
           .infer_shape = shape,
           .evaluate = evaluate,
           .lower = lower,
+          .takes_any_scale = true,
           .macs = no_macs};
 }
 

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "weft/layers/align.h"
 #include "weft/layers/float_run.h"
 #include "weft/layers/layer_rows.h"
 #include "weft/layers/rows.h"
@@ -196,12 +197,9 @@ Result<void> lower_composed(const nn::Node& node, Recipe& recipe, Context& ctx) 
   const Shape& s = recipe.source().at(node.inputs[0]).shape;
   WEFT_TRY(const auto axes, axes_of(node, s, ctx));
   WEFT_TRY(const auto map, row_map(node, s, axes, 1, ctx));
-  WEFT_TRY(const auto x, recipe.codes(node, Symbol(recipe.input(node)), false));
-  if (!recipe.value(x.value).scale.per_tensor())
-    return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                    "softmax in hardware needs logits with one scale; give the layer in front a result type, or leave "
-                    "the softmax to the host");
-  WEFT_TRY(const auto rows, add_rows(recipe, node, x.value, map));
+  WEFT_TRY(const auto codes, recipe.codes(node, Symbol(recipe.input(node)), false));
+  WEFT_TRY(const auto x, on_one_scale(node, recipe, codes.value));
+  WEFT_TRY(const auto rows, add_rows(recipe, node, x, map));
   Symbol out;
   out.layer = node.name;
   exact::ValueId result;
@@ -224,10 +222,8 @@ Result<void> lower_argmax(const nn::Node& node, Recipe& recipe, Context& ctx) {
   WEFT_TRY(const auto axes, axes_of(node, s, ctx));
   WEFT_TRY(const auto map, row_map(node, s, axes, 1, ctx));
   WEFT_TRY(auto x, recipe.codes(node, Symbol(recipe.input(node)), true));
+  WEFT_TRY(x.value, comparable(node, recipe, x.value));
   if (!map.is_identity()) {
-    if (!recipe.value(x.value).scale.per_tensor())
-      return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                      "argmax across axes needs one scale; give the layer in front a result type");
     WEFT_TRY(x.value, add_rows(recipe, node, x.value, map));
   }
   Symbol out;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "weft/layers/align.h"
 #include "weft/layers/float_run.h"
 #include "weft/layers/layer_rows.h"
 #include "weft/layers/recipe.h"
@@ -153,12 +154,10 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   recipe.certificate(node.name, node.op);
   const auto name = [&](const char* part) { return node.name + "_" + part; };
   const Symbol input = recipe.input(node);
-  WEFT_TRY(const auto x, recipe.codes(node, input, false));
+  WEFT_TRY(auto x, recipe.codes(node, input, false));
+  WEFT_TRY(x.value, on_one_scale(node, recipe, x.value));
   const Scale x_scale = recipe.value(x.value).scale;
   const Shape x_shape = recipe.source().at(node.inputs[0]).shape;
-  if (!x_scale.per_tensor())
-    return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                    "the input has one scale per channel; give the layer in front a result type");
   bool exact = true;
   WEFT_TRY(const Symbol beta, numbers_as_codes(node, recipe, name("beta"), neuron.beta, exact));
   WEFT_TRY(const Symbol threshold, numbers_as_codes(node, recipe, name("threshold"), neuron.threshold, exact));

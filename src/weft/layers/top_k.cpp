@@ -90,7 +90,7 @@ Result<exact::ValueId> exchange(const nn::Node& node, Recipe& recipe, exact::Val
   return recipe.add(node.name + "_stage", std::move(sorted), scale, node.origin, Shape{rows, n});
 }
 
-Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
+Result<void> lower(const nn::Node& node, Recipe& recipe, Context&) {
   const Shape from = recipe.source().at(node.inputs[0]).shape;
   const Shape to = recipe.source().at(node.outputs[0]).shape;
   const std::int64_t n = from.back();
@@ -98,11 +98,8 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
   const std::int64_t k = to.back();
   const bool smallest = get_bool(node.attributes, "smallest", false);
   WEFT_TRY(const auto codes, recipe.codes(node, Symbol(recipe.input(node)), false));
-  const Scale scale = recipe.value(codes.value).scale;
-  if (!scale.per_tensor())
-    return ctx.fail(Kind::LoweringUnsupported, node.origin,
-                    "elements with different scales cannot be compared; give the layer in front a result type");
-  exact::ValueId x = codes.value;
+  WEFT_TRY(exact::ValueId x, on_one_scale(node, recipe, codes.value));
+  const Scale scale = recipe.value(x).scale;
   if (smallest) {
     WEFT_TRY(x, negated(node, recipe, x, scale));
   }

@@ -44,7 +44,7 @@ Result<void> lower(const nn::Node& node, Recipe& recipe, Context& ctx) {
     if (r.lo < 0 || r.hi > 1 || recipe.value(condition.value).scale != Scale())
       return ctx.fail(Kind::LoweringUnsupported, node.origin,
                       "the condition holds other numbers than 0 and 1; declare its type as `binary` or compare first");
-  WEFT_TRY(const Aligned in, aligned_inputs(node, recipe, 1, ctx));
+  WEFT_TRY(const Aligned in, aligned_inputs(node, recipe, 1));
   const Scale& scale = in.scale;
   WEFT_TRY(const auto difference,
            recipe.add(node.name + "_difference", exact::Sub{in.values[0], in.values[1], 0, 0}, scale, node.origin));

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "weft/layers/align.h"
 #include "weft/layers/float_run.h"
+#include "weft/layers/layer.h"
 #include "weft/lower/hls4ml/lower_hls4ml.h"
 #include "weft/lower/inputs.h"
 #include "weft/lower/passes/fold_affine.h"
@@ -85,7 +87,9 @@ Result<Lowered> lower(const nn::Graph& source, const Options& options, Context& 
   }
   for (const auto& node : graph.nodes) {
     if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, node.origin, "the run was interrupted");
-    WEFT_TRY_VOID(layers::find_layer(node.op)->lower(node, recipe, ctx));
+    const layers::Layer& layer = *layers::find_layer(node.op);
+    if (!layer.takes_any_scale) WEFT_TRY_VOID(layers::settle_inputs(node, recipe));
+    WEFT_TRY_VOID(layer.lower(node, recipe, ctx));
   }
   for (const auto& port : graph.outputs) WEFT_TRY_VOID(add_output(port, recipe));
 

@@ -19,6 +19,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// Where x tanh(ln(1 + exp(x))) has its minimum.
 constexpr double kMishMinimum = -1.1924312145154952;
 constexpr double kSmallest = 0x1p-149;
+/// Periods of a remainder on each side of 0.
+constexpr int kMostPeriods = 4096;
 
 /// The real function, rounded once.
 template <class F>
@@ -99,6 +101,43 @@ Made make_hard_swish(const Spec& spec, const Origin& origin, Context& ctx) {
                         {-3.0, -1.5, 0.0});
 }
 
+/// floor(x / divisor) as PyTorch computes it: from the exact remainder, so that rounding the quotient moves nothing.
+Made make_floor_divide(const Spec& spec, const Origin& origin, Context& ctx) {
+  Parameters parameters(spec, origin, ctx);
+  const auto divisor = static_cast<float>(parameters.number("divisor"));
+  if (divisor == 0.0F) parameters.fail("`divisor` must not be 0");
+  if (!parameters.ok()) return diag::failure;
+  return plain_function(spec, [divisor](float x) {
+    const float rest = std::fmod(x, divisor);
+    float quotient = (x - rest) / divisor;
+    if (rest != 0.0F && (rest < 0.0F) != (divisor < 0.0F)) quotient -= 1.0F;
+    const float whole = std::floor(quotient);
+    return quotient - whole > 0.5F ? whole + 1.0F : whole;
+  });
+}
+
+/// The remainder of x / divisor: with the sign of x (fmod), or with that of the divisor (remainder, Python's %).
+Made make_modulo(const Spec& spec, const Origin& origin, Context& ctx) {
+  Parameters parameters(spec, origin, ctx);
+  const auto divisor = static_cast<float>(parameters.number("divisor"));
+  const bool floored = parameters.word("sign", {"dividend", "divisor"}) == "divisor";
+  if (divisor == 0.0F) parameters.fail("`divisor` must not be 0");
+  if (!parameters.ok()) return diag::failure;
+  const double period = std::fabs(static_cast<double>(divisor));
+  std::vector<double> turns;
+  // The remainder is 0 at each multiple, and jumps there or behind it.
+  for (int k = -kMostPeriods; k <= kMostPeriods; ++k)
+    for (const double at : {k * period, std::nextafter(k * period, static_cast<double>(kInfinity))})
+      turns.push_back(at);
+  return plain_function(
+      spec,
+      [=](float x) {
+        const float rest = std::fmod(x, divisor);
+        return floored && rest != 0.0F && (rest < 0.0F) != (divisor < 0.0F) ? rest + divisor : rest;
+      },
+      std::move(turns), kMostPeriods * period);
+}
+
 Made make_power(const Spec& spec, const Origin& origin, Context& ctx) {
   Parameters parameters(spec, origin, ctx);
   const double base = static_cast<double>(static_cast<float>(parameters.number("base")));
@@ -155,8 +194,9 @@ Made make_threshold(const Spec& spec, const Origin& origin, Context& ctx) {
 }
 
 template <class F>
-Family row(std::string name, std::string summary, F function, std::vector<double> turns = {}) {
-  return parameterless_family(std::move(name), std::move(summary), function, std::move(turns));
+Family row(std::string name, std::string summary, F function, std::vector<double> turns = {},
+           double reach = kEverywhere) {
+  return parameterless_family(std::move(name), std::move(summary), function, std::move(turns), reach);
 }
 
 }  // namespace
@@ -195,7 +235,7 @@ Family sinh_family() {
 Family tan_family() {
   return row(
       "tan", "tangent", [](float x, int ulps) { return once([](double v) { return std::tan(v); }, x, ulps); },
-      extrema(1.57079632679489661923));
+      extrema(1.57079632679489661923), kMostPeriodic);
 }
 
 Family abs_family() {
@@ -218,11 +258,26 @@ Family celu_family() {
 Family cos_family() {
   return row(
       "cos", "cosine", [](float x, int ulps) { return once([](double v) { return std::cos(v); }, x, ulps); },
-      extrema(0.0));
+      extrema(0.0), kMostPeriodic);
 }
 Family erf_family() {
   return row("erf", "error function",
              [](float x, int ulps) { return once([](double v) { return std::erf(v); }, x, ulps); });
+}
+Family erfc_family() {
+  return row("erfc", "1 - erf(x)",
+             [](float x, int ulps) { return once([](double v) { return std::erfc(v); }, x, ulps); });
+}
+Family expm1_family() {
+  return row("expm1", "exp(x) - 1",
+             [](float x, int ulps) { return once([](double v) { return std::expm1(v); }, x, ulps); });
+}
+Family floor_divide_family() {
+  return {.name = "floor_divide",
+          .summary = "floor(x / divisor)",
+          .is_quantizer = false,
+          .defaults = {{"divisor", 1.0}},
+          .make = make_floor_divide};
 }
 Family floor_family() {
   return row("floor", "largest whole number that is not greater", [](float x) { return std::floor(x); });
@@ -245,6 +300,26 @@ Family log_family() {
   return row("log", "natural logarithm",
              [](float x, int ulps) { return once([](double v) { return std::log(v); }, x, ulps); }, {0.0});
 }
+Family log10_family() {
+  return row("log10", "logarithm to the base 10",
+             [](float x, int ulps) { return once([](double v) { return std::log10(v); }, x, ulps); }, {0.0});
+}
+Family log1p_family() {
+  return row("log1p", "ln(1 + x)",
+             [](float x, int ulps) { return once([](double v) { return std::log1p(v); }, x, ulps); }, {-1.0});
+}
+Family log2_family() {
+  return row("log2", "logarithm to the base 2",
+             [](float x, int ulps) { return once([](double v) { return std::log2(v); }, x, ulps); }, {0.0});
+}
+Family logit_family() {
+  return row("logit", "ln(x / (1 - x))",
+             [](float x, int ulps) {
+               const float odds = x / (1.0F - x);
+               return once([](double v) { return std::log(v); }, odds, ulps);
+             },
+             {0.0, 1.0, next_float(1.0F)});
+}
 Family log_sigmoid_family() {
   return row("log_sigmoid", "-ln(1 + exp(-x))",
              [](float x, int ulps) { return once([](double v) { return -softplus(-v); }, x, ulps); });
@@ -253,6 +328,13 @@ Family mish_family() {
   return row("mish", "x tanh(ln(1 + exp(x)))",
              [](float x, int ulps) { return x * once([](double v) { return std::tanh(softplus(v)); }, x, ulps); },
              {kMishMinimum});
+}
+Family modulo_family() {
+  return {.name = "modulo",
+          .summary = "remainder of x / divisor, with the sign of the dividend or of the divisor",
+          .is_quantizer = false,
+          .defaults = {{"divisor", 1.0}, {"sign", std::string("dividend")}},
+          .make = make_modulo};
 }
 Family negative_family() {
   return row("negative", "-x", [](float x) { return -x; });
@@ -284,7 +366,7 @@ Family rsqrt_family() {
 Family sin_family() {
   return row(
       "sin", "sine", [](float x, int ulps) { return once([](double v) { return std::sin(v); }, x, ulps); },
-      extrema(1.57079632679489661923));
+      extrema(1.57079632679489661923), kMostPeriodic);
 }
 Family soft_shrink_family() {
   return {.name = "soft_shrink",

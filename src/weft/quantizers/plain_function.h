@@ -14,8 +14,11 @@ namespace weft::quantizers {
 template <class F>
 class PlainFunction final : public Function {
  public:
-  PlainFunction(std::string family, F function, std::vector<double> turning_points)
-      : family_(std::move(family)), function_(std::move(function)), turning_points_(std::move(turning_points)) {}
+  PlainFunction(std::string family, F function, std::vector<double> turning_points, double reach)
+      : family_(std::move(family)),
+        function_(std::move(function)),
+        turning_points_(std::move(turning_points)),
+        reach_(reach) {}
   [[nodiscard]] float apply(float x, std::size_t) const override {
     if constexpr (kHasKernel)
       return function_(x, ulps_);
@@ -29,6 +32,7 @@ class PlainFunction final : public Function {
     return other;
   }
   [[nodiscard]] std::vector<double> turning_points() const override { return turning_points_; }
+  [[nodiscard]] double reach() const override { return reach_; }
   Result<Quantized> quantize(const FloatTensor&, const Origin& origin, Context& ctx) const override {
     return ctx.fail(Kind::QuantizerUnsupported, origin,
                     "`" + family_ + "` is a function, not a quantizer; it cannot quantize a parameter");
@@ -41,23 +45,29 @@ class PlainFunction final : public Function {
   F function_;
   int ulps_ = 0;
   std::vector<double> turning_points_;
+  double reach_;
 };
 
+inline constexpr double kEverywhere = std::numeric_limits<double>::infinity();
+
 template <class F>
-std::shared_ptr<const Function> plain_function(const Spec& spec, F function, std::vector<double> turning_points = {}) {
-  return std::make_shared<const PlainFunction<F>>(spec.family, std::move(function), std::move(turning_points));
+std::shared_ptr<const Function> plain_function(const Spec& spec, F function, std::vector<double> turning_points = {},
+                                               double reach = kEverywhere) {
+  return std::make_shared<const PlainFunction<F>>(spec.family, std::move(function), std::move(turning_points), reach);
 }
 
 /// The row of a function without parameters.
 template <class F>
-Family parameterless_family(std::string name, std::string summary, F function,
-                            std::vector<double> turning_points = {}) {
+Family parameterless_family(std::string name, std::string summary, F function, std::vector<double> turning_points = {},
+                            double reach = kEverywhere) {
   return {.name = std::move(name),
           .summary = std::move(summary),
           .is_quantizer = false,
           .defaults = {},
-          .make = [function, turning_points](const Spec& spec, const Origin&, Context&)
-              -> Result<std::shared_ptr<const Function>> { return plain_function(spec, function, turning_points); }};
+          .make = [function, turning_points, reach](const Spec& spec, const Origin&,
+                                                    Context&) -> Result<std::shared_ptr<const Function>> {
+            return plain_function(spec, function, turning_points, reach);
+          }};
 }
 
 }  // namespace weft::quantizers

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,9 @@ class Function {
   /// monotone on (-inf, p0), [p0, p1), ... Empty for monotone functions. Functions of several float32 operations
   /// (softsign, hswish near its bottom) keep the source's noise of an ulp, which is not counted as turning.
   [[nodiscard]] virtual std::vector<double> turning_points() const { return {}; }
+
+  /// Largest |x| up to which turning_points() has all of them: of a periodic function there is no end.
+  [[nodiscard]] virtual double reach() const { return std::numeric_limits<double>::infinity(); }
 
   /// True when the scale is computed from the tensor itself (alpha = auto or auto_po2 without a frozen scale): apply()
   /// has no meaning of its own then and gives NaN; quantize() is the definition.

@@ -74,7 +74,9 @@ Result<std::string> real_of(const exact::Value& value, const Rational& scale, Co
 /// A function `float real_<n>(std::size_t e, std::int64_t code)`.
 Result<std::string> readout(const exact::Graph& graph, const exact::GraphOutput& output, std::size_t n, Context& ctx) {
   const auto& value = graph.at(output.value);
-  const std::size_t channels = value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
+  std::size_t channels = value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
+  channels = std::max(channels, value.scale.factors.size());
+  for (const auto& step : output.steps) channels = std::max(channels, step.operands.size());
   std::string out = fmt::format("inline float real_{}(std::size_t e, std::int64_t code) {{\n", n);
   out += channels > 1 ? fmt::format("  const std::size_t channel = e % {};\n  (void)channel;\n", channels)
                       : "  (void)e;\n";
@@ -82,10 +84,17 @@ Result<std::string> readout(const exact::Graph& graph, const exact::GraphOutput&
     WEFT_TRY(const std::string real, real_of(value, value.scale.at(0), ctx));
     out += fmt::format("  float y = {};\n", real);
   } else {
-    out += "  float y = 0;\n  switch (channel) {\n";
-    for (std::size_t c = 0; c < channels; ++c) {
-      WEFT_TRY(const std::string real, real_of(value, value.scale.at(c), ctx));
-      out += fmt::format("    case {}: y = {}; break;\n", c, real);
+    // Channels that do not lie last repeat their factor in runs: one case each.
+    const auto& factors = value.scale.factors;
+    out += fmt::format("  float y = 0;\n  switch (channel % {}) {{\n", factors.size());
+    for (std::size_t c = 0; c < factors.size(); ++c) {
+      out += fmt::format("    case {}:", c);
+      if (c + 1 < factors.size() && factors[c + 1] == factors[c]) {
+        out += "\n";
+        continue;
+      }
+      WEFT_TRY(const std::string real, real_of(value, factors[c], ctx));
+      out += fmt::format(" y = {}; break;\n", real);
     }
     out += "    default: break;\n  }\n";
   }
@@ -98,7 +107,7 @@ Result<std::string> readout(const exact::Graph& graph, const exact::GraphOutput&
       out += fmt::format("  static constexpr float {}s[] = {{", c);
       for (std::size_t i = 0; i < step.operands.size(); ++i)
         out += (i == 0 ? "" : ", ") + float_literal(step.operands[i]);
-      out += fmt::format("}};\n  const float {} = {}s[channel];\n", c, c);
+      out += fmt::format("}};\n  const float {} = {}s[channel % {}];\n", c, c, step.operands.size());
     }
     using Op = exact::ReadoutStep::Op;
     std::string expression;

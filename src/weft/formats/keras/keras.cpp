@@ -10,6 +10,7 @@
 
 #include "weft/formats/keras/hgq_rows.h"
 #include "weft/formats/keras/layer_import.h"
+#include "weft/formats/keras/masks.h"
 #include "weft/formats/keras/user_layers.h"
 #include "weft/support/archive.h"
 #include "weft/support/files.h"
@@ -123,6 +124,7 @@ class Importer {
     for (const auto& layer : topology.layers) names_.insert(layer.name);
     tensors_.resize(topology.layers.size());
     known_.resize(topology.layers.size());
+    masks_.resize(topology.layers.size());
     const std::set<std::size_t> ports(topology.inputs.begin(), topology.inputs.end());
     for (const auto i : topology.order) {
       if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, {.file = source_.file}, "interrupted");
@@ -135,6 +137,7 @@ class Importer {
       if (layer.inputs.empty()) return ctx_.fail(Kind::ModelMalformed, layer.origin, "the input layer has no source");
       tensors_[i] = {tensor_of(topology, layer.inputs.at(0), layer.origin)};
       known_[i] = known_[layer.inputs[0].layer];
+      if (layer.inputs[0].output == 0) masks_[i] = masks_[layer.inputs[0].layer];
     }
     for (const auto i : topology.inputs) graph_.inputs.push_back({topology.layers[i].name, tensors_[i].at(0)});
     for (const auto& source : topology.outputs) {
@@ -227,7 +230,6 @@ class Importer {
       return;
     }
     check_config(config, *row);
-    check_call(config, layer, *row);
     LayerImport in{.layer = layer, .config = config, .keras_major = source_.keras_major, .inputs = {}, .variables = {}};
     in.user = find_user_layer(user_, layer.class_name, layer.package);
     in.graph = &graph_;
@@ -241,14 +243,32 @@ class Importer {
       in.node.inputs.push_back(tensor);
     }
     in.tensors = in.node.inputs;
+    find_mask(in);
+    check_call(config, layer, *row, in.mask.has_value());
     if (in.inputs.size() < row->min_inputs || in.inputs.size() > row->max_inputs) {
       config.fail(Kind::AttributeUnsupported,
                   fmt::format("the layer has {} inputs; {} are supported", in.inputs.size(), row->min_inputs));
     } else {
       import(*row, layer.weights, in);
     }
+    masks_[index] = in.output_mask;
     finish(in, index);
     ok_ = ok_ && config.ok();
+  }
+
+  /// The mask that the call names, or that of the first input; several masked inputs have no mask.
+  void find_mask(LayerImport& in) const {
+    take_mask(in);
+    if (in.mask) return;
+    for (std::size_t i = 0; i < in.layer.inputs.size(); ++i) {
+      const auto& mask = masks_[in.layer.inputs[i].layer];
+      if (in.layer.inputs[i].output != 0 || !mask) continue;
+      if (i == 0) in.mask = mask;
+      if (in.mask != mask || in.layer.inputs.size() > 1)
+        in.config.fail(Kind::AttributeUnsupported,
+                       "the layer joins tensors with a mask of time steps (from Masking or Embedding(mask_zero=True)); "
+                       "masks are followed through layers of one input");
+    }
   }
 
   void import(const LayerRow& row, std::size_t index, LayerImport& in) {
@@ -265,7 +285,7 @@ class Importer {
         }
       }
     }
-    row.import(in);
+    if (!in.mask || !follow_mask(in)) row.import(in);
     if (in.layer.pruned) apply_masks(in);
     if (in.output && !within_limits(*in.output, ctx_)) {
       in.config.fail(Kind::LimitExceeded,
@@ -386,12 +406,13 @@ class Importer {
     tensors_[index] = {graph_.add_tensor(layer.name, config.ok() ? shape : Shape{})};
   }
 
-  /// Arguments of the call, besides tensors in front, that the row does not read.
-  static void check_call(ConfigReader& config, const LayerEntry& layer, const LayerRow& row) {
+  /// Arguments of the call, besides tensors in front and a mask that was taken, that the row does not read.
+  static void check_call(ConfigReader& config, const LayerEntry& layer, const LayerRow& row, bool taken) {
     if (row.any_call) return;
     for (const auto& argument : layer.arguments) {
       const bool positional = argument.key.empty();
       if (positional && !argument.from.empty()) continue;
+      if (taken && argument.key == "mask") continue;
       const bool known = !positional && std::find(row.call.begin(), row.call.end(), argument.key) != row.call.end();
       if (known || argument.value == nullptr || argument.value->is_null()) continue;
       config.fail(Kind::AttributeUnsupported,
@@ -408,6 +429,7 @@ class Importer {
   nn::Graph graph_;
   std::set<std::string> names_;
   std::vector<std::vector<nn::TensorId>> tensors_;  ///< of each layer's outputs
+  std::vector<std::optional<nn::TensorId>> masks_;  ///< of each layer's first output
   std::vector<bool> known_;                         ///< whether the shape of the layer's output is known
   bool ok_ = true;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "weft/formats/keras/layer_import.h"
+#include "weft/formats/keras/masks.h"
 #include "weft/formats/keras/quantizer_spec.h"
 #include "weft/formats/keras/row_parts.h"
 
@@ -34,6 +35,7 @@ void import_embedding(LayerImport& in) {
     return in.config.fail(Kind::ModelMalformed, fmt::format("a table of {} rows of {} numbers", rows, columns));
   in.take("embeddings", "table", {rows, columns});
   in.infer_output();
+  mask_zeros(in);
 }
 
 /// mean and variance have one extent for each kept axis; the node wants them broadcastable to its input.
@@ -269,9 +271,9 @@ std::vector<LayerRow> keras_rows() {
       {.class_name = "Embedding",
        .package = "keras",
        .op = "Embedding",
-       .used = {"input_dim", "output_dim"},
+       .used = {"input_dim", "output_dim", "mask_zero"},
        .ignored = {"embeddings_initializer", "embeddings_regularizer", "embeddings_constraint", "input_length"},
-       .refused = {"mask_zero", "sparse", "lora_rank", "lora_alpha", "quantization_mode", "quantization_config"},
+       .refused = {"sparse", "lora_rank", "lora_alpha", "quantization_mode", "quantization_config"},
        .weights = {{.name = "embeddings"}},
        .import = import_embedding},
       plain_row("Flatten", "Reshape", {"data_format"}, import_flatten),

@@ -7,6 +7,7 @@
 
 #include "weft/formats/keras/hgq_rows.h"
 #include "weft/formats/keras/keras.h"
+#include "weft/formats/keras/masks.h"
 #include "weft/formats/keras/ops_rows.h"
 #include "weft/formats/keras/row_parts.h"
 #include "weft/formats/keras/spatial_parts.h"
@@ -29,7 +30,6 @@ struct Hint {
   std::string_view text;
 };
 constexpr Hint kHints[] = {
-    {"Masking", "steps that are skipped have no meaning in hardware; remove the layer and feed full sequences"},
     {"PruneLowMagnitude", "call strip_pruning() on the model before saving it"},
     {"Lambda", "the function is Python code inside of the file, which is never run; use a layer instead"},
     {"QAdaptiveActivation", "its learned range is not in the file; use QActivation with the quantizer it found"},
@@ -226,6 +226,7 @@ const std::vector<LayerRow>& layer_rows() {
     for (auto& row : hgq_attention_rows()) all.push_back(std::move(row));
     for (auto& row : recurrent_rows()) all.push_back(std::move(row));
     for (auto& row : time_distributed_rows()) all.push_back(std::move(row));
+    for (auto& row : mask_rows()) all.push_back(std::move(row));
     for (auto& row : resize_rows()) all.push_back(std::move(row));
     for (auto& row : transposed_rows()) all.push_back(std::move(row));
     auto spatial = spatial_rows();

@@ -38,6 +38,10 @@ struct LayerImport {
   /// A softmax behind the node, as its own node.
   bool softmax = false;
 
+  /// Masks of time steps [T] beside the first input and the first output (masks.h).
+  std::optional<nn::TensorId> mask{};
+  std::optional<nn::TensorId> output_mask{};
+
   /// Makes `tensor` the layer's only output: the node that makes it takes the layer's name.
   void finish(std::optional<nn::TensorId> tensor);
   /// The same with several outputs; the last node takes the layer's name when it makes the first of them.

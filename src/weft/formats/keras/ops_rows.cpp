@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "weft/formats/keras/masks.h"
 #include "weft/formats/keras/operation_call.h"
 #include "weft/formats/keras/ops_functions.h"
 
@@ -25,6 +26,7 @@ ops::Tensor plain(LayerImport& in, const std::string&) {
 constexpr Function kFunctions[] = {
     {"Absolute|Abs", "math.abs", ops::unary, "absolute"},
     {"Add", "__operators__.add|math.add", ops::binary, "Add"},
+    {"Any", "", ops::reduce, "ReduceMax"},
     {"Clip", "clip_by_value", plain<ops::clip>, ""},
     {"Concatenate", "concat", ops::concatenate, ""},
     {"Divide|TrueDivide", "math.divide|math.truediv|__operators__.truediv", ops::binary, "Div"},
@@ -41,6 +43,7 @@ constexpr Function kFunctions[] = {
     {"Min|Amin", "math.reduce_min", ops::reduce, "ReduceMin"},
     {"Minimum", "math.minimum", ops::binary, "Minimum"},
     {"Multiply", "math.multiply|__operators__.multiply", ops::binary, "Mul"},
+    {"NotEqual", "", plain<not_equal>, ""},
     {"Negative", "math.negative|__operators__.neg", ops::unary, "negative"},
     {"Power", "math.pow|__operators__.pow", ops::binary, "Pow"},
     {"Relu", "nn.relu", ops::unary, "relu"},

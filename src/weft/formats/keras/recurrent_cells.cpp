@@ -272,6 +272,13 @@ std::optional<CellResults> emit_cells(LayerImport& in, const Cells& cells, const
     node.inputs = {out.output};
     const std::size_t states = states_of(node);
     for (std::size_t i = 0; i < states && !initial.empty(); ++i) node.inputs.push_back(initial.at(next++));
+    if (in.mask) {
+      node.inputs.push_back(*in.mask);
+      node.attributes["masked"] = true;
+      // Keras lets both directions of a wrapper give zeros.
+      const bool zero = in.layer.class_name.ends_with("Bidirectional") || in.config.flag("zero_output_for_mask", false);
+      if (zero && last && cells.sequences) node.attributes["zero_output"] = true;
+    }
     const bool sequences = cells.sequences || !last;
     if (sequences) node.attributes["return_sequences"] = true;
     // The rows that the first cell gives lie in the order of its steps unless they are realigned.

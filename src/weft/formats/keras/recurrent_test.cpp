@@ -284,6 +284,39 @@ TEST_F(RecurrentTest, StatesThatDoNotFit) {
   EXPECT_THAT(messages(), HasSubstr("output 1 of layer `l`, of which 1 are supported"));
 }
 
+TEST_F(RecurrentTest, MaskedStepsAreSkipped) {
+  // x -> Masking(0) -> SimpleRNN without functions: h = 2 x + h where x is not 0.
+  const auto layer = [](const std::string& class_name, const std::string& name, const std::string& config,
+                        const std::string& from) {
+    return fmt::format(
+        R"({{"class_name": "{}", "name": "{}", "config": {{"name": "{}", {}}}, "inbound_nodes": [[["{}", 0, 0, {{}}]]]}})",
+        class_name, name, name, config, from);
+  };
+  const std::string json =
+      R"({"class_name": "Functional", "keras_version": "2.7.0", "config": {"name": "m", "layers": [)"
+      R"({"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_input_shape": [null, 4, 1]}, "inbound_nodes": []}, )" +
+      layer("Masking", "mask", R"("mask_value": 0.0)", "x") + ", " +
+      layer("SimpleRNN", "l", R"("units": 1, "use_bias": false, "activation": "linear", "return_sequences": true)",
+            "mask") +
+      R"(], "input_layers": [["x", 0, 0]], "output_layers": [["l", 0, 0]]}})";
+  Context ctx{*engine};
+  Hdf5Builder file;
+  file.floats("l/l/simple_rnn_cell/kernel:0", {1, 1}, {2.0F});
+  file.floats("l/l/simple_rnn_cell/recurrent_kernel:0", {1, 1}, {1.0F});
+  file.texts("", "layer_names", {"x", "mask", "l"});
+  for (const char* name : {"x", "mask"}) {
+    file.group(name);
+    file.texts(name, "weight_names", {});
+  }
+  file.texts("l", "weight_names", {"l/simple_rnn_cell/kernel:0", "l/simple_rnn_cell/recurrent_kernel:0"});
+  auto graph = read_keras(NamedBytes{"m.json", json}, NamedBytes{"w.h5", file.bytes()}, ctx);
+  ASSERT_TRUE(graph.ok()) << messages();
+  ASSERT_TRUE(layers::check(*graph, ctx).ok()) << messages();
+  const auto tensors = layers::run_float(*graph, {{1, 0, 3, 0}}, 1, ctx);
+  ASSERT_TRUE(tensors.ok()) << messages();
+  EXPECT_THAT((*tensors)[graph->outputs.front().tensor.index], ElementsAre(2.0F, 2.0F, 8.0F, 8.0F));
+}
+
 TEST_F(RecurrentTest, SaysWhatItRefuses) {
   const std::vector<Variable> variables = {{"c/kernel", {2, 1}}, {"c/recurrent_kernel", {1, 1}}, {"c/bias", {1}}};
   for (const auto& [config, what] :

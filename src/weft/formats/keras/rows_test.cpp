@@ -332,7 +332,7 @@ TEST_F(RowsTest, ClassesThatAreRefused) {
             "error: m.json: node `l` (Conv2D): the input has shape [4], 2 axes and the channels are expected "
             "[shape-mismatch]\n");
   EXPECT_THAT(refuse("Functional", R"("layers": [])"), HasSubstr("a nested model has no layers"));
-  EXPECT_THAT(refuse("Masking", R"("mask_value": 0.0)"), HasSubstr("feed full sequences"));
+  EXPECT_THAT(refuse("Masking", R"("mask_value": 0.0)"), HasSubstr("cannot be masked"));
   EXPECT_THAT(refuse("Lambda", R"("function": "x")"), HasSubstr("which is never run"));
   EXPECT_THAT(refuse("PruneLowMagnitude", ""), HasSubstr("strip_pruning()"));
   EXPECT_THAT(refuse("hgq>QGRU", R"("units": 1)"), HasSubstr("layer class `QGRU` of `hgq` is not supported"));

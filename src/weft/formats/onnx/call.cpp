@@ -163,6 +163,21 @@ Result<void> Call::spend_products(std::uint64_t count) const {
   return {};
 }
 
+Result<Dynamic> Call::as_single(const Dynamic& x, Element half) const {
+  const std::string name = element_name(static_cast<std::int32_t>(half));
+  ctx.report(Kind::Info, origin, fmt::format("{} is computed in float32, which rounds less than the source", name));
+  WEFT_TRY(const nn::TensorId out,
+           add({.op = "Identity",
+                .attributes = {{"note", fmt::format("from here on the source rounds every result to {}; computed in "
+                                                    "float32 here",
+                                                    name)}},
+                .inputs = {x.tensor},
+                .shape = builder.graph.at(x.tensor).shape}));
+  Dynamic single = retarget(x, out);
+  single.element = Element::Float32;
+  return single;
+}
+
 Result<nn::TensorId> Call::add(LayerDraft draft, bool main) const {
   const auto count = checked_count(draft.shape, ctx.limits.tensor_elements);
   if (!count || *count == 0) {

@@ -186,6 +186,9 @@ struct Call {
   /// Fails when a parameter holds NaN or infinity.
   Result<void> require_finite(const std::vector<float>& values, const std::string& what) const;
 
+  /// `x`, which the source holds in this half precision from here on, as float32: an Identity that says so.
+  Result<Dynamic> as_single(const Dynamic& x, Element half) const;
+
   /// x with another tensor behind it.
   [[nodiscard]] static Dynamic retarget(Dynamic x, nn::TensorId tensor) {
     x.tensor = tensor;

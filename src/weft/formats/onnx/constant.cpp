@@ -104,6 +104,8 @@ std::string element_name(std::int32_t number) {
   }
 }
 
+bool is_half(Element element) { return element == Element::Float16 || element == Element::Bfloat16; }
+
 bool is_floating(Element element) {
   return element == Element::Float32 || element == Element::Float16 || element == Element::Float64 ||
          element == Element::Bfloat16;

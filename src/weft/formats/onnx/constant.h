@@ -75,6 +75,8 @@ std::vector<std::size_t> broadcast_indices(const Shape& from, const Shape& to);
 /// Stretched to `shape` by the rules of broadcasting, which must allow it.
 Constant broadcast_to(const Constant& in, const Shape& shape);
 Constant transpose(const Constant& in, const std::vector<std::int64_t>& permutation);
+/// float16 and bfloat16, which are read as the float32 numbers that they are.
+bool is_half(Element element);
 /// float32 values; integers are rounded to float32.
 std::vector<float> as_floats(const Constant& in);
 /// All elements are equal (bit for bit in float32); false for empty tensors.

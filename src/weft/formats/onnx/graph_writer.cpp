@@ -31,13 +31,12 @@ Result<std::string> GraphWriter::quantizer(const exact::Value& value, const std:
                                            const std::vector<float>& scale, float zero_point, const Bits& bits,
                                            const std::string& rounding) {
   if (options_.qcdq) return qcdq(value, x, scale, zero_point, bits, rounding);
-  const Shape shape = scale.size() == 1 ? Shape{} : Shape{static_cast<std::int64_t>(scale.size())};
   onnx_proto::NodeProto* node = nullptr;
-  const std::string y =
-      out_.apply("Quant",
-                 {x, out_.floats(value.name + "_scale", shape, scale), out_.scalar(value.name + "_zero", zero_point),
-                  out_.scalar(value.name + "_bits", static_cast<float>(bits.bits))},
-                 value.name, &node, kQonnx);
+  const std::string y = out_.apply(
+      "Quant",
+      {x, out_.floats(value.name + "_scale", shape_of(scale.size(), value), scale),
+       out_.scalar(value.name + "_zero", zero_point), out_.scalar(value.name + "_bits", static_cast<float>(bits.bits))},
+      value.name, &node, kQonnx);
   ModelWriter::set(node, "signed", std::int64_t{bits.is_signed ? 1 : 0});
   ModelWriter::set(node, "narrow", std::int64_t{bits.narrow ? 1 : 0});
   ModelWriter::set(node, "rounding_mode", rounding);
@@ -148,10 +147,7 @@ Result<void> GraphWriter::check_movement(const exact::Value& value, const exact:
   if (x.scale.per_tensor() && value.scale.per_tensor() && x.scale.at(0) == value.scale.at(0)) return {};
   for (std::size_t e = 0; e < m.from.size(); ++e) {
     if (m.from[e] < 0) continue;
-    const auto of = [](const exact::Value& v, std::size_t element) {
-      return v.scale.at(v.scale.per_tensor() ? 0 : element % channels_of(v));
-    };
-    if (of(x, static_cast<std::size_t>(m.from[e])) != of(value, e))
+    if (x.scale.of(static_cast<std::size_t>(m.from[e])) != value.scale.of(e))
       return unsupported(value, "codes are read under another scale than they were made with");
   }
   return {};

@@ -103,6 +103,12 @@ class GraphWriter {
     return value.shape.empty() ? 1 : static_cast<std::size_t>(value.shape.back());
   }
 
+  /// Of numbers that are one, one per index of the last axis, or one per element.
+  static Shape shape_of(std::size_t count, const exact::Value& value) {
+    if (count == 1) return {};
+    return count == channels_of(value) ? Shape{value.shape.back()} : value.shape;
+  }
+
   diag::Failure unsupported(const exact::Value& value, const std::string& what) const;
   /// Codes must survive in float32.
   Result<void> check_codes(const exact::Value& value) const;

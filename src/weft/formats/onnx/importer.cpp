@@ -301,10 +301,9 @@ Result<void> Importer::add_inputs() {
       return ctx_.fail(kind, origin, fmt::format("graph input `{}` {}", port.name, what));
     };
     const auto element = element_from_number(port.element_number);
-    if (!element || (is_floating(*element) && *element != Element::Float32 && *element != Element::Float64)) {
+    if (!element)
       return fail(Kind::AttributeUnsupported,
-                  fmt::format("holds {}; float32 and integers are supported", element_name(port.element_number)));
-    }
+                  fmt::format("holds {}; floats and integers are supported", element_name(port.element_number)));
     if (*element == Element::Float64)
       ctx_.report(Kind::Info, origin,
                   fmt::format("graph input `{}` holds float64; it is computed in float32", port.name));
@@ -351,6 +350,19 @@ Result<void> Importer::add_inputs() {
     }
     x.tensor = builder_.graph.add_tensor(port.name, x.sample_shape());
     builder_.graph.inputs.push_back({port.name, x.tensor});
+    if (is_half(x.element)) {
+      const std::string name = builder_.unique_name(port.name + "_single");
+      const NodeHead head{.name = name, .op_type = "", .domain = "", .inputs = {port.name}};
+      const Origin origin{.file = source_.file(), .node = name, .op = "Identity", .tensor = name};
+      const Call call{.ctx = ctx_,
+                      .builder = builder_,
+                      .node = head,
+                      .layer_name = name,
+                      .origin = origin,
+                      .attributes = {},
+                      .inputs = {}};
+      WEFT_TRY(x, call.as_single(x, x.element));
+    }
     values_[port.name] = Value(std::move(x));
   }
   return {};
@@ -428,6 +440,13 @@ Result<void> Importer::run_node(std::size_t n) {
     }
     WEFT_TRY(Value value, input_value(node.inputs[i], origin));
     call.inputs.push_back(std::move(value));
+  }
+  // Numbers of half precision are float32 numbers where they meet data.
+  for (auto& input : call.inputs) {
+    if (call.all_constant() || !input.constant || !is_half(input.constant->element)) continue;
+    Constant single = *input.constant;
+    single.element = Element::Float32;
+    input = Value(std::move(single));
   }
   WEFT_TRY_VOID(settle_integers(call));
   WEFT_TRY(Values results, call_operator(*row, call));

@@ -172,7 +172,7 @@ const std::vector<Operator>& operator_table() {
        .attributes = {"activation_alpha", "activation_beta", "activations", "clip", "direction", "hidden_size",
                       "layout", "input_forget", "output_sequence"},
        .min_inputs = 3,
-       .max_inputs = 8,
+       .max_inputs = 9,
        .outputs = 3,
        .handler = ops::lstm,
        .note = "constant weights and peepholes; sequences of full length; initial states constant or data"},

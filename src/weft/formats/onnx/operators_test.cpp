@@ -7,6 +7,7 @@
 
 #include "weft/fixed/rational.h"
 #include "weft/formats/onnx/test_model.h"
+#include "weft/layers/float_run.h"
 
 namespace weft::formats::onnx {
 namespace {
@@ -507,10 +508,36 @@ TEST(Operators, IntegerInputsNeedACast) {
   cast.node("Cast", {"x"}, {"f"}).attribute("to", std::int64_t{1});
   cast.node("Relu", {"f"}, {"y"});
   EXPECT_EQ(read_model(cast).ops(), "Identity Activation");
-  TestModel wide;
-  wide.input("x", {1, 2}, 10).output("y");
-  wide.node("Relu", {"x"}, {"y"});
-  EXPECT_TRUE(read_model(wide).has(Kind::AttributeUnsupported));
+}
+
+TEST(Operators, HalfPrecisionIsComputedInFloat32AndSaysSo) {
+  TestModel half;
+  half.input("x", {1, 2}, 10).output("y");
+  half.node("Relu", {"x"}, {"r"});
+  half.node("Cast", {"r"}, {"f"}).attribute("to", std::int64_t{1});
+  half.node("Cast", {"f"}, {"y"}).attribute("to", std::int64_t{10});
+  const Read read = read_model(half);
+  EXPECT_EQ(read.ops(), "Identity Activation Identity Identity");
+  EXPECT_NE(get_string(read.graph->nodes.front().attributes, "note", "").find("float16"), std::string::npos);
+  // Where all else is float32 a cast to half precision is a rounding of its own.
+  TestModel cast;
+  cast.input("x", {1, 2}).output("y");
+  cast.node("Cast", {"x"}, {"y"}).attribute("to", std::int64_t{10});
+  EXPECT_TRUE(read_model(cast).has(Kind::LayerUnsupported));
+}
+
+TEST(Operators, ConstantsAreJoinedWithData) {
+  TestModel model;
+  model.input("x", {1, 2}).output("y");
+  model.floats("c", {1, 1}, {7.0F});
+  model.node("Concat", {"c", "x", "c"}, {"y"}).attribute("axis", std::int64_t{1});
+  const Read read = read_model(model);
+  ASSERT_TRUE(read.graph.has_value());
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  const auto tensors = layers::run_float(*read.graph, {{1, 2}}, 1, ctx);
+  ASSERT_TRUE(tensors.ok());
+  EXPECT_EQ((*tensors)[read.graph->outputs.front().tensor.index], (std::vector<float>{7, 1, 2, 7}));
 }
 
 }  // namespace

@@ -12,6 +12,9 @@
 namespace weft::formats::onnx::ops {
 namespace {
 
+/// Input of an LSTM's projection [directions, hidden, units], which ONNX's operator does not have: from PyTorch.
+constexpr std::size_t kProjection = 8;
+
 /// Extents and attributes of a call that were checked.
 struct Recurrent {
   std::string op;                   ///< of the layer
@@ -23,6 +26,7 @@ struct Recurrent {
   std::int64_t batch = 0;
   std::int64_t inputs = 0;
   std::int64_t units = 0;
+  std::int64_t hidden = 0;  ///< numbers of h: the units, or what the projection makes of them
 };
 
 /// A named function with its own defaults; nullopt for names that have no family.
@@ -137,16 +141,23 @@ Result<Recurrent> describe(const Call& call) {
   WEFT_TRY(const ConstantPtr w, call.constant(1, "the weights"));
   WEFT_TRY(const ConstantPtr u, call.constant(2, "the recurrent weights"));
   const auto blocks = static_cast<std::int64_t>(r.gates.size());
-  r.units = u->shape.size() == 3 ? u->shape[2] : 0;
-  const bool fits = r.units > 0 && r.units < (std::int64_t{1} << 24) &&
-                    w->shape == Shape{r.directions, blocks * r.units, r.inputs} &&
-                    u->shape == Shape{r.directions, blocks * r.units, r.units} && w->floating() && u->floating();
+  r.hidden = u->shape.size() == 3 ? u->shape[2] : 0;
+  r.units = r.hidden;
+  if (call.has_input(kProjection)) {
+    WEFT_TRY(const ConstantPtr p, call.constant(kProjection, "the projection"));
+    r.units = p->shape.size() == 3 ? p->shape[2] : 0;
+    if (p->shape != Shape{r.directions, r.hidden, r.units} || !p->floating())
+      return call.fail(Kind::ShapeMismatch, fmt::format("the projection has shape {}", to_string(p->shape)));
+  }
+  const bool fits = r.units > 0 && r.units < (std::int64_t{1} << 24) && r.hidden > 0 &&
+                    r.hidden < (std::int64_t{1} << 24) && w->shape == Shape{r.directions, blocks * r.units, r.inputs} &&
+                    u->shape == Shape{r.directions, blocks * r.units, r.hidden} && w->floating() && u->floating();
   if (!fits)
     return call.fail(Kind::ShapeMismatch,
                      fmt::format("weights {} and recurrent weights {} do not fit {} directions of input {}",
                                  to_string(w->shape), to_string(u->shape), r.directions, to_string(x.shape)));
   WEFT_TRY(const std::int64_t hidden, call.get_int("hidden_size", r.units));
-  if (hidden != r.units)
+  if (hidden != r.units && !call.has_input(kProjection))
     return call.fail(Kind::ShapeMismatch,
                      fmt::format("`hidden_size` is {}, the weights have {} units", hidden, r.units));
   if (call.has_input(4)) {
@@ -176,10 +187,10 @@ struct Start {
   std::optional<nn::TensorId> tensor;
   std::optional<nn::Parameter> parameter;
 };
-Result<Start> start_of(Call& call, const Recurrent& r, std::size_t input, std::int64_t d) {
+Result<Start> start_of(Call& call, const Recurrent& r, std::size_t input, std::int64_t extent, std::int64_t d) {
   Start out;
   if (!call.has_input(input)) return out;
-  const Shape wanted = r.batch_first ? Shape{r.batch, r.directions, r.units} : Shape{r.directions, r.batch, r.units};
+  const Shape wanted = r.batch_first ? Shape{r.batch, r.directions, extent} : Shape{r.directions, r.batch, extent};
   const auto fits = [&](const Shape& have) {
     return have == wanted ? Result<void>{}
                           : call.fail(Kind::ShapeMismatch, fmt::format("an initial state has shape {}, not {}",
@@ -188,18 +199,17 @@ Result<Start> start_of(Call& call, const Recurrent& r, std::size_t input, std::i
   if (const auto c = call.inputs[input].constant) {
     WEFT_TRY_VOID(fits(c->shape));
     std::vector<std::size_t> indices;
-    for (std::int64_t k = 0; k < r.units; ++k)
-      indices.push_back(static_cast<std::size_t>((r.batch_first ? d : d * r.batch) * r.units + k));
+    for (std::int64_t k = 0; k < extent; ++k)
+      indices.push_back(static_cast<std::size_t>((r.batch_first ? d : d * r.batch) * extent + k));
     const auto values = as_floats(*c);
     for (std::int64_t b = 0; b < r.batch; ++b)
-      for (std::int64_t k = 0; k < r.units; ++k) {
-        const auto at =
-            static_cast<std::size_t>((r.batch_first ? b * r.directions + d : d * r.batch + b) * r.units + k);
+      for (std::int64_t k = 0; k < extent; ++k) {
+        const auto at = static_cast<std::size_t>((r.batch_first ? b * r.directions + d : d * r.batch + b) * extent + k);
         if (values[at] != values[indices[static_cast<std::size_t>(k)]])
           return call.fail(Kind::AttributeUnsupported,
                            "a constant initial state differs between the samples of a batch; make it an input");
       }
-    const Constant one = pick(*c, {r.units}, indices);
+    const Constant one = pick(*c, {extent}, indices);
     const auto start = as_floats(one);
     if (std::any_of(start.begin(), start.end(), [](float v) { return v != 0.0F; })) out.parameter = to_parameter(one);
     return out;
@@ -210,22 +220,22 @@ Result<Start> start_of(Call& call, const Recurrent& r, std::size_t input, std::i
     return call.fail(Kind::LayerUnsupported, "the samples of a batch do not lie along the batch of an initial state");
   WEFT_TRY(const Dynamic x, call.in_onnx_order(given));
   if (r.directions == 1) {
-    WEFT_TRY(out.tensor, call.as_sample_shape(x, {r.units}));
+    WEFT_TRY(out.tensor, call.as_sample_shape(x, {extent}));
     return out;
   }
-  WEFT_TRY(const auto both, call.as_sample_shape(x, {r.directions, r.units}));
+  WEFT_TRY(const auto both, call.as_sample_shape(x, {r.directions, extent}));
   WEFT_TRY(const auto one, call.add({.op = "Slice",
                                      .attributes = {{"begin", std::vector<std::int64_t>{d, 0}},
-                                                    {"end", std::vector<std::int64_t>{d + 1, r.units}},
+                                                    {"end", std::vector<std::int64_t>{d + 1, extent}},
                                                     {"step", std::vector<std::int64_t>{1, 1}}},
                                      .inputs = {both},
-                                     .shape = {1, r.units},
+                                     .shape = {1, extent},
                                      .suffix = "_start"},
                                     false));
   WEFT_TRY(out.tensor, call.add({.op = "Reshape",
-                                 .attributes = {{"shape", std::vector<std::int64_t>{r.units}}},
+                                 .attributes = {{"shape", std::vector<std::int64_t>{extent}}},
                                  .inputs = {one},
-                                 .shape = {r.units},
+                                 .shape = {extent},
                                  .suffix = "_start_flat"},
                                 false));
   return out;
@@ -235,12 +245,12 @@ Result<void> add_weights(const Call& call, const Recurrent& r, std::int64_t d, n
   const auto blocks = static_cast<std::int64_t>(r.gates.size());
   const Constant& w = *call.inputs[1].constant;
   const Constant& u = *call.inputs[2].constant;
-  WEFT_TRY_VOID(call.spend_elements({r.inputs + r.units, blocks * r.units}));
+  WEFT_TRY_VOID(call.spend_elements({r.inputs + r.hidden, blocks * r.units}));
   // A single column must stay a matrix.
   Constant kernel = as_columns(r, w, d, r.gates, r.inputs, blocks);
   kernel.shape = {r.inputs, blocks * r.units};
-  Constant recurrent = as_columns(r, u, d, r.gates, r.units, blocks);
-  recurrent.shape = {r.units, blocks * r.units};
+  Constant recurrent = as_columns(r, u, d, r.gates, r.hidden, blocks);
+  recurrent.shape = {r.hidden, blocks * r.units};
   node.parameters["kernel"] = to_parameter(kernel);
   node.parameters["recurrent_kernel"] = to_parameter(recurrent);
   if (call.has_input(3)) {
@@ -272,6 +282,15 @@ Result<void> add_weights(const Call& call, const Recurrent& r, std::int64_t d, n
     if (p->shape != Shape{r.directions, 3 * r.units} || !p->floating())
       return call.fail(Kind::ShapeMismatch, fmt::format("the peepholes have shape {}", to_string(p->shape)));
     node.parameters["peephole"] = to_parameter(as_columns(r, *p, d, {0, 2, 1}, 1, 3));
+  }
+  if (call.has_input(kProjection)) {
+    const Constant& p = *call.inputs[kProjection].constant;
+    WEFT_TRY_VOID(call.spend_elements({r.hidden, r.units}));
+    std::vector<std::size_t> turned;
+    for (std::int64_t i = 0; i < r.units; ++i)
+      for (std::int64_t j = 0; j < r.hidden; ++j)
+        turned.push_back(static_cast<std::size_t>((d * r.hidden + j) * r.units + i));
+    node.parameters["projection"] = to_parameter(pick(p, {r.units, r.hidden}, turned));
   }
   for (const auto& [role, parameter] : node.parameters)
     WEFT_TRY_VOID(call.require_finite(parameter.values.data, "`" + role + "`"));
@@ -322,7 +341,7 @@ Result<Values> recurrent(Call& call) {
     WEFT_TRY_VOID(add_weights(call, r, d, node));
     node.inputs = {in};
     for (std::size_t s = 0; s < states; ++s) {
-      WEFT_TRY(Start start, start_of(call, r, 5 + s, d));
+      WEFT_TRY(Start start, start_of(call, r, 5 + s, s == 0 ? r.hidden : r.units, d));
       const char* role = s == 0 ? "initial_h" : "initial_c";
       if (start.parameter) node.parameters[role] = std::move(*start.parameter);
       if (!start.tensor) continue;
@@ -336,11 +355,11 @@ Result<Values> recurrent(Call& call) {
     const auto label = [&](std::size_t i) {
       return r.directions == 1 && used(i) ? call.node.outputs[i] : fmt::format("{}_output{}", node.name, i);
     };
-    sequences.push_back(tensor(label(0), used(0) ? Shape{r.steps, r.units} : Shape{r.units}));
+    sequences.push_back(tensor(label(0), used(0) ? Shape{r.steps, r.hidden} : Shape{r.hidden}));
     node.outputs = {sequences.back()};
     if (used(1) || used(2)) {
       for (std::size_t s = 0; s < states; ++s) {
-        finals[s].push_back(tensor(label(s + 1), {r.units}));
+        finals[s].push_back(tensor(label(s + 1), {s == 0 ? r.hidden : r.units}));
         node.outputs.push_back(finals[s].back());
       }
     }
@@ -349,10 +368,10 @@ Result<Values> recurrent(Call& call) {
   Values out;
   if (used(0)) {
     Dynamic y;
-    y.shape =
-        r.batch_first ? Shape{r.batch, r.steps, r.directions, r.units} : Shape{r.steps, r.directions, r.batch, r.units};
+    y.shape = r.batch_first ? Shape{r.batch, r.steps, r.directions, r.hidden}
+                            : Shape{r.steps, r.directions, r.batch, r.hidden};
     y.batch_axis = r.batch_first ? 0 : 2;
-    WEFT_TRY(y.tensor, together(call, sequences, {r.steps, r.directions, r.units}, 1, "_directions", true));
+    WEFT_TRY(y.tensor, together(call, sequences, {r.steps, r.directions, r.hidden}, 1, "_directions", true));
     out.emplace_back(std::move(y));
   } else {
     out.emplace_back();
@@ -363,10 +382,11 @@ Result<Values> recurrent(Call& call) {
       continue;
     }
     Dynamic y;
-    y.shape = r.batch_first ? Shape{r.batch, r.directions, r.units} : Shape{r.directions, r.batch, r.units};
+    const std::int64_t extent = s == 0 ? r.hidden : r.units;
+    y.shape = r.batch_first ? Shape{r.batch, r.directions, extent} : Shape{r.directions, r.batch, extent};
     y.batch_axis = r.batch_first ? 0 : 1;
     call.origin.tensor = call.node.outputs[s + 1];
-    WEFT_TRY(y.tensor, together(call, finals[s], {r.directions, r.units}, 0, fmt::format("_state{}", s), true));
+    WEFT_TRY(y.tensor, together(call, finals[s], {r.directions, extent}, 0, fmt::format("_state{}", s), true));
     out.emplace_back(std::move(y));
   }
   return out;

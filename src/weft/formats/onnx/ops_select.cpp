@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "weft/formats/onnx/operators.h"
+#include "weft/formats/onnx/tensors.h"
 
 namespace weft::formats::onnx::ops {
 namespace {
@@ -146,18 +147,24 @@ Result<Constant> join_constants(const Call& call, Shape shape, std::int64_t axis
 /// Concat of data; the parts take one layout.
 Result<Values> join_data(const Call& call, Shape shape, std::int64_t axis) {
   bool channels_last = false;
-  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    WEFT_TRY(const Dynamic part, call.data(i));
-    channels_last = channels_last || part.channels_last;
-    if (part.batch_axis == axis || part.batch_axis != call.inputs.front().dynamic->batch_axis) {
+  const auto data =
+      std::find_if(call.inputs.begin(), call.inputs.end(), [](const Value& v) { return v.dynamic.has_value(); });
+  const std::int64_t batch_axis = data->dynamic->batch_axis;
+  for (const auto& input : call.inputs) {
+    channels_last = channels_last || (input.dynamic && input.dynamic->channels_last);
+    if (batch_axis == axis || (input.dynamic && input.dynamic->batch_axis != batch_axis)) {
       return call.fail(Kind::LayerUnsupported,
-                       fmt::format("tensors are joined along axis {}, where the batch lies", part.batch_axis));
+                       fmt::format("tensors are joined along axis {}, where the batch lies", batch_axis));
     }
   }
   LayerDraft draft{.op = "Concat"};
   Dynamic out;
   for (const auto& input : call.inputs) {
-    out = *input.dynamic;
+    if (input.dynamic) {
+      out = *input.dynamic;
+    } else {
+      WEFT_TRY(out, as_layer(call, *input.constant, data->dynamic->rank(), batch_axis));
+    }
     if (channels_last) {
       WEFT_TRY(out, call.in_channels_last(out));
     }

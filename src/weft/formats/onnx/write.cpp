@@ -124,7 +124,7 @@ class Writer : private GraphWriter {
   Result<std::string> write(const exact::Value& value, const exact::Constant& p) {
     std::vector<float> values;
     for (std::size_t e = 0; e < p.codes.size(); ++e) {
-      const auto v = exact_float(value.scale.at(e % channels_of(value)) * fixed::rational_from_int(p.codes[e]));
+      const auto v = exact_float(value.scale.of(e) * fixed::rational_from_int(p.codes[e]));
       if (!v) return unsupported(value, "a constant is no float32");
       values.push_back(*v);
     }
@@ -187,13 +187,20 @@ class Writer : private GraphWriter {
     return last;
   }
 
+  /// Elements after which the scales of all repeat.
+  static std::size_t factors_of(std::initializer_list<const exact::Value*> values) {
+    std::size_t out = 1;
+    for (const auto* value : values) out = std::max(out, value->scale.factors.size());
+    return out;
+  }
+
   /// Operands of a sum lie on the grids that the shifts say.
   Result<std::string> write_sum(const exact::Value& value, const char* op, ValueId a, ValueId b, int shift_a,
                                 int shift_b) {
     for (const auto& [id, shift] : {std::pair(a, shift_a), std::pair(b, shift_b)}) {
       const auto& operand = at(id);
-      for (std::size_t c = 0; c < channels_of(value); ++c)
-        if (operand.scale.at(operand.scale.per_tensor() ? 0 : c) != value.scale.at(c) * fixed::pow2(shift))
+      for (std::size_t e = 0; e < factors_of({&operand, &value}); ++e)
+        if (operand.scale.of(e) != value.scale.of(e) * fixed::pow2(shift))
           return unsupported(value, "its operands have other scales than its result says");
     }
     return out_.apply(op, {tensor(a), tensor(b)}, value.name);
@@ -205,11 +212,9 @@ class Writer : private GraphWriter {
     return write_sum(value, "Sub", p.a, p.b, p.shift_a, p.shift_b);
   }
   Result<std::string> write(const exact::Value& value, const exact::Mul& p) {
-    for (std::size_t c = 0; c < channels_of(value); ++c) {
-      const auto of = [&](ValueId id) { return at(id).scale.at(at(id).scale.per_tensor() ? 0 : c); };
-      if (Rational(of(p.a) * of(p.b)) != value.scale.at(c))
+    for (std::size_t e = 0; e < factors_of({&at(p.a), &at(p.b), &value}); ++e)
+      if (Rational(at(p.a).scale.of(e) * at(p.b).scale.of(e)) != value.scale.of(e))
         return unsupported(value, "its operands have other scales than its result says");
-    }
     return out_.apply("Mul", {tensor(p.a), tensor(p.b)}, value.name);
   }
 
@@ -311,8 +316,7 @@ class Writer : private GraphWriter {
     std::string y = tensor(output.value);
     using Op = exact::ReadoutStep::Op;
     for (const auto& step : output.steps) {
-      const Shape shape = step.operands.size() == 1 ? Shape{} : Shape{static_cast<std::int64_t>(step.operands.size())};
-      const std::string c = out_.floats(value.name + "_operand", shape, step.operands);
+      const std::string c = out_.floats(value.name + "_operand", shape_of(step.operands.size(), value), step.operands);
       static constexpr const char* kNames[] = {"Add", "Sub", "Mul", "Div", "Pow", "Sub", "Div"};
       const bool reversed = step.op == Op::ReverseSub || step.op == Op::ReverseDiv;
       const std::vector<std::string> inputs =

@@ -10,7 +10,9 @@ std::optional<std::string> quant_of(GraphWriter& w, const exact::Value& value, c
                                     diag::Failure* failed) {
   const auto& x = w.at(p.x);
   const std::size_t channels = GraphWriter::channels_of(value);
-  if (p.functions.size() != 1 && p.functions.size() != channels) return std::nullopt;
+  const auto by_element = [&](std::size_t count) { return count != 1 && count != channels; };
+  if (by_element(p.functions.size()) || by_element(x.scale.factors.size()) || by_element(value.scale.factors.size()))
+    return std::nullopt;
   std::optional<Bits> bits;
   std::optional<std::string> rounding;
   for (std::size_t c = 0; c < channels; ++c) {
@@ -77,10 +79,7 @@ Result<std::string> write_requant(GraphWriter& w, const exact::Value& value, con
   // Thresholds: counted up where the function steps up, counted down where it steps down.
   const auto& x = w.at(p.x);
   const std::size_t elements = value.ranges.size();
-  const std::size_t channels = GraphWriter::channels_of(value);
-  const std::size_t rows = p.functions.size() > 1 && p.functions.size() == elements && elements != channels ? elements
-                           : p.functions.size() == 1 && x.scale.per_tensor() && value.scale.per_tensor()    ? 1
-                                                                                                            : channels;
+  const std::size_t rows = std::max({p.functions.size(), x.scale.factors.size(), value.scale.factors.size()});
   std::vector<std::vector<float>> up(rows);
   std::vector<std::vector<float>> down(rows);
   std::vector<Int> start(rows);
@@ -91,7 +90,7 @@ Result<std::string> write_requant(GraphWriter& w, const exact::Value& value, con
     for (std::size_t e = row; e < elements; e += rows == 1 ? 1 : rows) r = fixed::unite(r, x.ranges[e]);
     const auto pieces = fixed::to_pieces(f, r, std::size_t{1} << 17);
     if (!pieces) return w.unsupported(value, "a function of more than 131072 steps");
-    const double scale = fixed::to_double(x.scale.at(row % channels));
+    const double scale = fixed::to_double(x.scale.of(row));
     start[row] = pieces->values[0];
     for (std::size_t i = 0; i < pieces->breakpoints.size(); ++i) {
       // Between the two codes, so that no rounding of the sum in front matters.

@@ -291,4 +291,12 @@ Result<Value> AtenCall::as_float(const Value& value, bool main) const {
   return one("Cast", {value}, {{"to", 1}}, main);
 }
 
+Result<Values> activation_layer(const AtenCall& call, const Dynamic& x, const quantizers::Spec& spec) {
+  WEFT_TRY(const nn::TensorId out, call.layers(x).add({.op = "Activation",
+                                                       .inputs = {x.tensor},
+                                                       .functions = {{"activation", spec}},
+                                                       .shape = call.builder.graph.at(x.tensor).shape}));
+  return Values{onnx::Call::retarget(x, out)};
+}
+
 }  // namespace weft::formats::torch

@@ -140,6 +140,10 @@ AtenRows pool_rows();        // aten_pools.cpp
 AtenRows quantize_rows();    // aten_quantize.cpp
 AtenRows recurrent_rows();   // aten_recurrent.cpp
 AtenRows reduction_rows();   // aten_reductions.cpp
+AtenRows scatter_rows();     // aten_scatter.cpp
+
+/// A function of quantizers/ on data.
+Result<Values> activation_layer(const AtenCall& call, const Dynamic& x, const quantizers::Spec& spec);
 
 /// Data times a [n_out, n_in] matrix plus a bias, contracting the last axis.
 Result<Value> dense(const AtenCall& call, const Value& x, const Value& weight, const Value& bias);

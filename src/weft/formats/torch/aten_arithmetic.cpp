@@ -69,17 +69,6 @@ Result<Values> mul(AtenCall& call) {
   return call.onnx("Mul", {both.first, both.second});
 }
 
-Result<Values> div(AtenCall& call) {
-  WEFT_TRY(const std::string mode, call.text("rounding_mode", ""));
-  if (!mode.empty())
-    return call.fail(Kind::AttributeUnsupported, fmt::format("`rounding_mode` is `{}`; true division is read", mode));
-  WEFT_TRY(Value a, call.tensor("self"));
-  WEFT_TRY(Value b, call.tensor("other"));
-  WEFT_TRY(a, call.as_float(a));
-  WEFT_TRY(b, call.as_float(b));
-  return call.onnx("Div", {a, b});
-}
-
 Result<Values> pow(AtenCall& call) {
   WEFT_TRY(Value base, call.tensor("self"));
   WEFT_TRY(Value exponent, call.tensor("exponent"));
@@ -352,12 +341,17 @@ AtenRows arithmetic_rows() {
           {"aten.clamp_max", clamp},
           {"aten.clamp_min", clamp},
           {"aten.clip", clamp},
-          {"aten.div", div, "true division"},
           {"aten.eq", eq},
+          {"aten.fmax", maximum},
+          {"aten.fmin", minimum},
           {"aten.ge", ge},
+          {"aten.greater", gt},
+          {"aten.greater_equal", ge},
           {"aten.gt", gt},
           {"aten.le", le},
           {"aten.lerp", lerp},
+          {"aten.less", lt},
+          {"aten.less_equal", le},
           {"aten.logical_and", logical_and, "bools"},
           {"aten.logical_not", logical_not, "bools"},
           {"aten.logical_or", logical_or, "bools"},
@@ -369,12 +363,14 @@ AtenRows arithmetic_rows() {
           {"aten.min.other", minimum},
           {"aten.minimum", minimum},
           {"aten.mul", mul},
+          {"aten.multiply", mul},
           {"aten.ne", ne},
+          {"aten.not_equal", ne},
           {"aten.pow", pow},
           {"aten.rsub", rsub},
           {"aten.square", square},
           {"aten.sub", sub},
-          {"aten.true_divide", div},
+          {"aten.subtract", sub},
           {"aten.where", where}};
 }
 

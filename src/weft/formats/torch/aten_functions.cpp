@@ -14,6 +14,22 @@ Result<Value> data(AtenCall& call) {
   return call.as_float(x);
 }
 
+/// A function of quantizers/ that ONNX has no operator for.
+Result<Values> activation(AtenCall& call, const Value& x, const quantizers::Spec& spec) {
+  if (x.dynamic) return activation_layer(call, *x.dynamic, spec);
+  WEFT_TRY(const auto function, quantizers::make(spec, call.origin, call.ctx));
+  WEFT_TRY_VOID(call.layers(x).spend_elements(x.constant->shape));
+  Constant out = float_constant(x.constant->floats, x.constant->shape);
+  for (auto& v : out.floats) v = function->apply(v, 0);
+  return Values{std::move(out)};
+}
+
+template <const char* const& Family>
+Result<Values> function(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  return activation(call, x, {Family, {}});
+}
+
 template <const char* const& Op>
 Result<Values> unary(AtenCall& call) {
   WEFT_TRY(const Value x, data(call));
@@ -62,6 +78,76 @@ constexpr const char* kSwish = "Swish";
 constexpr const char* kTan = "Tan";
 constexpr const char* kTanh = "Tanh";
 }  // namespace op
+namespace family {
+constexpr const char* kErfc = "erfc";
+constexpr const char* kExpm1 = "expm1";
+constexpr const char* kLog10 = "log10";
+constexpr const char* kLog1p = "log1p";
+constexpr const char* kLog2 = "log2";
+constexpr const char* kPower = "power";  // of 2
+}  // namespace family
+
+/// Degrees and radians: a product with a constant.
+template <bool ToRadians>
+Result<Values> angle(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  constexpr double kPi = 3.14159265358979323846;
+  return call.onnx("Mul", {x, number(static_cast<float>(ToRadians ? kPi / 180.0 : 180.0 / kPi))});
+}
+
+/// With `eps`, of x clipped to [eps, 1 - eps].
+Result<Values> logit(AtenCall& call) {
+  WEFT_TRY(Value x, data(call));
+  if (call.has("eps")) {
+    WEFT_TRY(const double given, call.real("eps"));
+    const auto eps = static_cast<float>(given);
+    if (eps >= 0.0F) {
+      WEFT_TRY(x, call.one("Clip", {x, number(eps), number(1.0F - eps)}, {}, false));
+    }
+  }
+  return activation(call, x, {"logit", {}});
+}
+
+/// Data and constants are finite.
+template <bool Finite>
+Result<Values> is_finite(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY_VOID(call.layers(x).spend_elements(shape_of(x)));
+  Constant out;
+  out.element = Element::Bool;
+  out.shape = shape_of(x);
+  out.ints.assign(static_cast<std::size_t>(element_count(out.shape)), Finite ? 1 : 0);
+  return Values{std::move(out)};
+}
+Result<Values> nan_to_num(AtenCall& call) {
+  WEFT_TRY(Value x, call.tensor("self"));
+  call.ignore({"nan", "posinf", "neginf"});
+  return Values{std::move(x)};
+}
+
+/// x op a number, where both operators of PyTorch and ONNX differ from each other.
+Result<double> divisor(AtenCall& call) {
+  WEFT_TRY(const Value other, call.tensor("other"));
+  if (!other.constant || other.constant->size() != 1)
+    return call.fail(Kind::AttributeUnsupported, "the divisor is not one constant number");
+  const float value = onnx::as_floats(*other.constant).front();
+  if (value == 0.0F || !std::isfinite(value))
+    return call.fail(Kind::AttributeUnsupported, fmt::format("the divisor is {}", value));
+  return static_cast<double>(value);
+}
+Result<Values> modulo(AtenCall& call, const char* sign) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const double by, divisor(call));
+  return activation(call, x, {"modulo", {{"divisor", by}, {"sign", std::string(sign)}}});
+}
+Result<Values> fmod(AtenCall& call) { return modulo(call, "dividend"); }
+Result<Values> remainder(AtenCall& call) { return modulo(call, "divisor"); }
+
+Result<Values> floor_divide(AtenCall& call) {
+  WEFT_TRY(const Value x, data(call));
+  WEFT_TRY(const double by, divisor(call));
+  return activation(call, x, {"floor_divide", {{"divisor", by}}});
+}
 
 Result<Values> rsqrt(AtenCall& call) {
   WEFT_TRY(const Value x, data(call));
@@ -198,6 +284,25 @@ Result<Values> frac(AtenCall& call) {
   return call.onnx("Sub", {x, whole});
 }
 
+/// With a rounding mode, the divisor is a number.
+Result<Values> div(AtenCall& call) {
+  WEFT_TRY(const std::string mode, call.text("rounding_mode", ""));
+  if (mode == "floor") return floor_divide(call);
+  if (mode == "trunc") {
+    WEFT_TRY(const Value x, data(call));
+    WEFT_TRY(const double by, divisor(call));
+    WEFT_TRY(const Value quotient, call.one("Div", {x, number(static_cast<float>(by))}, {}, false));
+    WEFT_TRY(Value out, truncated(call, quotient, true));
+    return Values{std::move(out)};
+  }
+  if (!mode.empty()) return call.fail(Kind::AttributeUnsupported, fmt::format("`rounding_mode` is `{}`", mode));
+  WEFT_TRY(Value a, call.tensor("self"));
+  WEFT_TRY(Value b, call.tensor("other"));
+  WEFT_TRY(a, call.as_float(a));
+  WEFT_TRY(b, call.as_float(b));
+  return call.onnx("Div", {a, b});
+}
+
 Result<Values> shrink(AtenCall& call, bool soft) {
   WEFT_TRY(const Value x, data(call));
   WEFT_TRY(const double bound, call.real("lambd", 0.5));
@@ -251,6 +356,40 @@ Result<Values> round(AtenCall& call) {
 
 AtenRows function_rows() {
   return {{"aten.abs", unary_any<op::kAbs>},
+          {"aten.absolute", unary_any<op::kAbs>},
+          {"aten.arccos", unary<op::kAcos>},
+          {"aten.arccosh", unary<op::kAcosh>},
+          {"aten.arcsin", unary<op::kAsin>},
+          {"aten.arcsinh", unary<op::kAsinh>},
+          {"aten.arctan", unary<op::kAtan>},
+          {"aten.arctanh", unary<op::kAtanh>},
+          {"aten.deg2rad", angle<true>},
+          {"aten.div", div, "with a rounding mode by one number"},
+          {"aten.divide", div, "with a rounding mode by one number"},
+          {"aten.erfc", function<family::kErfc>},
+          {"aten.exp2", function<family::kPower>},
+          {"aten.expm1", function<family::kExpm1>},
+          {"aten.floor_divide", floor_divide, "by one number"},
+          {"aten.fmod", fmod, "by one number"},
+          {"aten.isfinite", is_finite<true>},
+          {"aten.isinf", is_finite<false>},
+          {"aten.isnan", is_finite<false>},
+          {"aten.log10", function<family::kLog10>},
+          {"aten.log1p", function<family::kLog1p>},
+          {"aten.log2", function<family::kLog2>},
+          {"aten.logit", logit},
+          {"aten.nan_to_num", nan_to_num},
+          {"aten.negative", unary_any<op::kNeg>},
+          {"aten.rad2deg", angle<false>},
+          {"aten.remainder", remainder, "by one number"},
+          {"aten.sgn", unary<op::kSign>},
+          {"aten.special_erfc", function<family::kErfc>},
+          {"aten.special_exp2", function<family::kPower>},
+          {"aten.special_expit", unary<op::kSigmoid>},
+          {"aten.special_expm1", function<family::kExpm1>},
+          {"aten.special_log1p", function<family::kLog1p>},
+          {"aten.special_logit", logit},
+          {"aten.true_divide", div},
           {"aten.acos", unary<op::kAcos>},
           {"aten.acosh", unary<op::kAcosh>},
           {"aten.asin", unary<op::kAsin>},

@@ -211,14 +211,20 @@ Result<Values> attention(AtenCall& call) {
   if (dropout != 0.0) call.ctx.report(Kind::Info, call.origin, "dropout does nothing at inference");
   if (grouped && shape_of(q) != shape_of(k))
     return call.fail(Kind::AttributeUnsupported, "`enable_gqa` is set; repeat the heads of key and value");
-  if (mask.present() && (!mask.constant || !mask.constant->floating()))
+  const bool keeps = mask.present() && element_of(mask) == Element::Bool;
+  if (mask.present() && (!mask.constant || (!mask.constant->floating() && !keeps)))
     return call.fail(Kind::AttributeUnsupported,
-                     "`attn_mask` is not a constant tensor of float32; a float mask is added to the scores");
+                     "`attn_mask` is not a constant tensor of float32 or bools; make it a buffer of the module");
   WEFT_TRY(const Value scaled, call.one("Mul", {q, number(static_cast<float>(scale))}, {}, false));
   WEFT_TRY(const Value keys, swapped(call, k));
   WEFT_TRY(Value scores, call.one("MatMul", {scaled, keys}, {}, false));
   if (mask.present() || causal) {
     Constant added = mask.present() ? *mask.constant : Constant{};
+    if (keeps) {
+      std::vector<float> floats;
+      for (const auto kept : mask.constant->ints) floats.push_back(kept != 0 ? 0.0F : -HUGE_VALF);
+      added = float_constant(std::move(floats), mask.constant->shape);
+    }
     if (causal) {
       const std::int64_t rows = shape_of(q)[shape_of(q).size() - 2];
       const std::int64_t columns = shape_of(k)[shape_of(k).size() - 2];
@@ -295,7 +301,7 @@ AtenRows linear_rows() {
           {"aten.matmul", matmul},
           {"aten.mm", matmul},
           {"aten.mv", mv},
-          {"aten.scaled_dot_product_attention", attention, "float masks that are constants, causal"}};
+          {"aten.scaled_dot_product_attention", attention, "constant masks, causal"}};
 }
 
 }  // namespace weft::formats::torch

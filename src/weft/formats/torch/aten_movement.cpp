@@ -51,6 +51,9 @@ Result<Values> cast(AtenCall& call) {
     WEFT_TRY(const Value other, call.tensor("other"));
     to = element_of(other);
   }
+  if (onnx::is_half(to))
+    return call.fail(Kind::AttributeUnsupported,
+                     "a cast to half precision, whose rounding is not reproduced; export `module.float()`");
   if (to == Element::Float64 && x.constant) to = Element::Float32;  // constants are held in float32
   if (to == element_of(x)) return Values{x};
   return call.onnx("Cast", {x}, {{"to", static_cast<std::int64_t>(to)}});
@@ -158,6 +161,13 @@ Result<Values> turn(AtenCall& call) {
   return swap(call, x, -1, -2);
 }
 
+/// The last two axes, also of more.
+Result<Values> turn_last(AtenCall& call) {
+  WEFT_TRY(const Value x, first(call));
+  if (rank_of(x) < 2) return call.fail(Kind::ShapeMismatch, "data of less than two axes");
+  return swap(call, x, -1, -2);
+}
+
 /// `source` axes go to the places `destination`, the others keep their order.
 Result<Values> movedim(AtenCall& call) {
   WEFT_TRY(const Value x, first(call));
@@ -203,6 +213,39 @@ Result<Values> expand_as(AtenCall& call) {
   WEFT_TRY(const Value other, call.tensor("other"));
   if (shape_of(other) == shape_of(x)) return Values{x};
   return call.onnx("Expand", {x, int_constant(shape_of(other))});
+}
+
+/// The shape of another tensor.
+Result<Values> view_as(AtenCall& call) {
+  WEFT_TRY(const Value x, first(call));
+  WEFT_TRY(const Value other, call.tensor("other"));
+  if (shape_of(other) == shape_of(x)) return Values{x};
+  return call.onnx("Reshape", {x, int_constant(shape_of(other))}, {{"allowzero", 1}});
+}
+
+/// What an operator in place writes over a tensor: a number, or another tensor that spreads over it.
+Result<Values> overwritten(AtenCall& call, const Value& old, Value with) {
+  const Element element = element_of(old);
+  if (element != element_of(with) && element_of(with) != Element::Float64) {
+    WEFT_TRY(with, call.one("Cast", {with}, {{"to", static_cast<std::int64_t>(element)}}, false));
+  }
+  if (shape_of(with) == shape_of(old)) return Values{std::move(with)};
+  return call.onnx("Expand", {with, int_constant(shape_of(old))});
+}
+Result<Values> copy(AtenCall& call) {
+  WEFT_TRY(const Value old, call.tensor("self"));
+  WEFT_TRY(Value with, call.tensor("src"));
+  call.ignore({"non_blocking"});
+  return overwritten(call, old, std::move(with));
+}
+Result<Values> fill(AtenCall& call) {
+  WEFT_TRY(const Value old, call.tensor("self"));
+  WEFT_TRY(Value with, call.tensor("value"));
+  return overwritten(call, old, std::move(with));
+}
+Result<Values> zero(AtenCall& call) {
+  WEFT_TRY(const Value old, call.tensor("self"));
+  return overwritten(call, old, number(0.0F));
 }
 
 Result<Values> repeat(AtenCall& call) {
@@ -303,6 +346,41 @@ Result<Values> scalar_tensor(AtenCall& call) {
   return filled(call, {}, value, Element::Float32);
 }
 
+Result<Values> eye(AtenCall& call) {
+  WEFT_TRY(const std::int64_t rows, call.integer("n"));
+  WEFT_TRY(const std::int64_t columns, call.integer("m", rows));
+  if (rows < 0 || columns < 0) return call.fail(Kind::ModelMalformed, "a matrix of negative size");
+  WEFT_TRY(const Values zeros, filled(call, {rows, columns}, 0.0, Element::Float32));
+  Constant out = *zeros.front().constant;
+  for (std::int64_t i = 0; i < std::min(rows, columns); ++i) {
+    const auto at = static_cast<std::size_t>(i * columns + i);
+    if (out.floating())
+      out.floats[at] = 1.0F;
+    else
+      out.ints[at] = 1;
+  }
+  return Values{std::move(out)};
+}
+
+/// As PyTorch computes it in float32: from both ends.
+Result<Values> linspace(AtenCall& call) {
+  WEFT_TRY(const double start, call.real("start"));
+  WEFT_TRY(const double end, call.real("end"));
+  WEFT_TRY(const std::int64_t steps, call.integer("steps"));
+  if (steps < 0) return call.fail(Kind::ModelMalformed, fmt::format("{} steps", steps));
+  WEFT_TRY(const Values made, filled(call, {steps}, 0.0, Element::Float32));
+  Constant out = *made.front().constant;
+  if (!out.floating()) return call.fail(Kind::AttributeUnsupported, "a range of integers; use `arange`");
+  const auto from = static_cast<float>(start);
+  const auto to = static_cast<float>(end);
+  const float step = steps < 2 ? 0.0F : (to - from) / static_cast<float>(steps - 1);
+  for (std::int64_t i = 0; i < steps; ++i)
+    out.floats[static_cast<std::size_t>(i)] =
+        i < steps / 2 ? from + step * static_cast<float>(i) : to - step * static_cast<float>(steps - i - 1);
+  if (steps == 1) out.floats.front() = from;
+  return Values{std::move(out)};
+}
+
 Result<Values> arange(AtenCall& call) {
   WEFT_TRY(const double start, call.real("start", 0.0));
   WEFT_TRY(const double end, call.real("end"));
@@ -379,6 +457,24 @@ AtenRows movement_rows() {
           {"aten.view", view},
           {"aten.view_copy", view},
           {"aten.zeros", zeros, "constants"},
+          {"aten.adjoint", turn_last},
+          {"aten.broadcast_to", expand},
+          {"aten.copy", copy},
+          {"aten.empty", zeros},
+          {"aten.empty_like", zeros_like},
+          {"aten.eye", eye, "constants"},
+          {"aten.fill", fill},
+          {"aten.linspace", linspace, "constants"},
+          {"aten.mT", turn_last},
+          {"aten.moveaxis", movedim},
+          {"aten.new_empty", zeros_like},
+          {"aten.new_full", full_like},
+          {"aten.positive", same},
+          {"aten.ravel", flatten},
+          {"aten.reshape_as", view_as},
+          {"aten.swapdims", transpose},
+          {"aten.view_as", view_as},
+          {"aten.zero", zero},
           {"aten.zeros_like", zeros_like}};
 }
 

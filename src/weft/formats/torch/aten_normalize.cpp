@@ -2,6 +2,8 @@
 // Normalizations and softmax.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include <algorithm>
 #include <limits>
 
@@ -110,10 +112,41 @@ Result<Values> softmax_as(AtenCall& call, const std::string& op) {
 Result<Values> softmax(AtenCall& call) { return softmax_as(call, "Softmax"); }
 Result<Values> log_softmax(AtenCall& call) { return softmax_as(call, "LogSoftmax"); }
 
+/// A weight as length times direction: v g / |v|, the norm over all axes but one. Kernels sum squares in their own
+/// order; here the norm is rounded once.
+Result<Values> weight_norm(AtenCall& call) {
+  WEFT_TRY(const ConstantPtr v, call.constant("v"));
+  WEFT_TRY(const ConstantPtr g, call.constant("g"));
+  WEFT_TRY(const std::int64_t given, call.integer("dim", 0));
+  const auto rank = static_cast<std::int64_t>(v->shape.size());
+  WEFT_TRY(const std::int64_t axis, call.axis(given, rank));
+  const auto rows = static_cast<std::size_t>(v->shape[static_cast<std::size_t>(axis)]);
+  if (!v->floating() || !g->floating() || g->size() != rows || v->size() == 0)
+    return call.fail(Kind::ShapeMismatch,
+                     fmt::format("lengths {} do not fit directions {}", to_string(g->shape), to_string(v->shape)));
+  std::size_t inner = 1;
+  for (std::int64_t d = axis + 1; d < rank; ++d)
+    inner *= static_cast<std::size_t>(v->shape[static_cast<std::size_t>(d)]);
+  std::vector<double> squares(rows, 0.0);
+  for (std::size_t i = 0; i < v->floats.size(); ++i)
+    squares[i / inner % rows] += static_cast<double>(v->floats[i]) * static_cast<double>(v->floats[i]);
+  Constant norms = float_constant(g->floats, g->shape);
+  for (std::size_t i = 0; i < rows; ++i) norms.floats[i] = static_cast<float>(std::sqrt(squares[i]));
+  Constant out = float_constant(v->floats, v->shape);
+  for (std::size_t i = 0; i < out.floats.size(); ++i) {
+    const std::size_t row = i / inner % rows;
+    const float ratio = g->floats[row] / norms.floats[row];
+    out.floats[i] = v->floats[i] * ratio;
+  }
+  return Values{std::move(out), std::move(norms)};
+}
+
 }  // namespace
 
 AtenRows normalize_rows() {
   return {{"aten._log_softmax", log_softmax},
+          {"aten._weight_norm", weight_norm},
+          {"aten._weight_norm_interface", weight_norm},
           {"aten._native_batch_norm_legit", batch_norm},
           {"aten._native_batch_norm_legit_functional", batch_norm_training, "refused: training mode"},
           {"aten._native_batch_norm_legit_no_training", batch_norm},
@@ -127,7 +160,9 @@ AtenRows normalize_rows() {
           {"aten.native_group_norm", group_norm},
           {"aten.native_layer_norm", layer_norm},
           {"aten.rms_norm", rms_norm},
-          {"aten.softmax", softmax}};
+          {"aten.softmax", softmax},
+          {"aten.special_log_softmax", log_softmax},
+          {"aten.special_softmax", softmax}};
 }
 
 }  // namespace weft::formats::torch

@@ -78,13 +78,13 @@ Result<Values> run(AtenCall& call, const Cell& cell, Values states) {
   if (training && dropout != 0)
     return call.fail(Kind::AttributeUnsupported, "exported in training mode with dropout; call `.eval()` before");
   const std::int64_t directions = o.bidirectional ? 2 : 1;
-  const std::size_t per = o.biases ? 4 : 2;
-  if (o.layers < 1 || o.layers > 64 ||
-      params.size() != per * static_cast<std::size_t>(o.layers) * static_cast<std::size_t>(directions)) {
-    return call.fail(
-        Kind::LayerUnsupported,
-        fmt::format("{} parameters for {} layers; projections (`proj_size`) are not read", params.size(), o.layers));
-  }
+  const auto cells = o.layers < 1 || o.layers > 64 ? 0 : static_cast<std::size_t>(o.layers * directions);
+  // A projection (`proj_size`) stands behind each cell's other parameters.
+  const std::size_t without = o.biases ? 4 : 2;
+  const bool projected = cell.two_states && params.size() == (without + 1) * cells;
+  const std::size_t per = without + (projected ? 1 : 0);
+  if (cells == 0 || params.size() != per * cells)
+    return call.fail(Kind::ModelMalformed, fmt::format("{} parameters for {} layers", params.size(), o.layers));
   if (rank_of(x) != 3 || !x.dynamic) return call.fail(Kind::ShapeMismatch, "the input has not three axes");
   if (o.batch_first) {
     WEFT_TRY(x, call.one("Transpose", {x}, {{"perm", std::vector<std::int64_t>{1, 0, 2}}}, false));
@@ -96,7 +96,7 @@ Result<Values> run(AtenCall& call, const Cell& cell, Values states) {
   }
   Values last_h, last_c;
   for (std::int64_t layer = 0; layer < o.layers; ++layer) {
-    Values w, r, b;
+    Values w, r, b, p;
     std::int64_t hidden = 0;
     for (std::int64_t d = 0; d < directions; ++d) {
       const auto at = per * static_cast<std::size_t>(layer * directions + d);
@@ -105,6 +105,14 @@ Result<Values> run(AtenCall& call, const Cell& cell, Values states) {
       hidden = wh.shape.back();
       w.emplace_back(std::move(wi));
       r.emplace_back(std::move(wh));
+      if (projected) {
+        const Value& wp = params[at + without];
+        if (!wp.constant || !wp.constant->floating() || wp.constant->shape.size() != 2)
+          return call.fail(Kind::LayerUnsupported, "the projection depends on the network's input");
+        Shape shape = wp.constant->shape;
+        shape.insert(shape.begin(), 1);
+        p.emplace_back(onnx::with_shape(*wp.constant, shape));
+      }
       if (!o.biases) continue;
       WEFT_TRY(Constant bi, gates(call, cell, params[at + 2]));
       WEFT_TRY(Constant bh, gates(call, cell, params[at + 3]));
@@ -121,6 +129,10 @@ Result<Values> run(AtenCall& call, const Cell& cell, Values states) {
     for (const auto& state : states) {
       WEFT_TRY(Value s, initial(call, state, layer, directions, o.layers));
       inputs.push_back(std::move(s));
+    }
+    if (projected) {
+      WEFT_TRY(const Value px, joined(call, p, 0));
+      inputs.insert(inputs.end(), {Value(), px});
     }
     Attributes attributes = cell.attributes;
     attributes.emplace("hidden_size", hidden);
@@ -176,12 +188,80 @@ Result<Values> rnn(AtenCall& call, const char* activation) {
 Result<Values> rnn_tanh(AtenCall& call) { return rnn(call, "Tanh"); }
 Result<Values> rnn_relu(AtenCall& call) { return rnn(call, "Relu"); }
 
+/// A cell by itself, as LSTMCell, GRUCell and RNNCell are exported: one step of a sequence.
+Result<Values> one_step(AtenCall& call, const Cell& cell, const Values& states) {
+  WEFT_TRY(const Value x, call.tensor("input"));
+  if (rank_of(x) != 2 || !x.dynamic || x.dynamic->batch_axis != 0)
+    return call.fail(Kind::LayerUnsupported, "the input of a cell is not [batch, features]");
+  const Value first = int_constant({0});
+  WEFT_TRY(const Value step, call.one("Unsqueeze", {x, first}, {}, false));
+  Values inputs{step};
+  std::int64_t hidden = 0;
+  for (const char* role : {"w_ih", "w_hh"}) {
+    WEFT_TRY(const Value w, call.tensor(role));
+    WEFT_TRY(Constant rows, gates(call, cell, w));
+    hidden = rows.shape.back();
+    inputs.emplace_back(std::move(rows));
+  }
+  Values biases;
+  for (const char* role : {"b_ih", "b_hh"}) {
+    WEFT_TRY(const Value b, call.optional_tensor(role));
+    if (!b.present()) continue;
+    WEFT_TRY(Constant rows, gates(call, cell, b));
+    biases.emplace_back(std::move(rows));
+  }
+  if (biases.size() == 1) return call.fail(Kind::ModelMalformed, "a cell with one of two biases");
+  inputs.emplace_back();
+  if (!biases.empty()) {
+    WEFT_TRY(inputs.back(), joined(call, biases, 1));
+  }
+  inputs.emplace_back();
+  for (const auto& state : states) {
+    if (all_zero(state)) {
+      inputs.emplace_back();
+      continue;
+    }
+    WEFT_TRY(Value given, call.one("Unsqueeze", {state, first}, {}, false));
+    inputs.push_back(std::move(given));
+  }
+  Attributes attributes = cell.attributes;
+  attributes.emplace("hidden_size", hidden);
+  WEFT_TRY(Values y, call.onnx(cell.op, inputs, attributes, true, cell.two_states ? 3 : 2));
+  Values out;
+  for (std::size_t i = 1; i < y.size(); ++i) {
+    WEFT_TRY(Value state, call.one("Squeeze", {y[i], first}, {}, false));
+    out.push_back(std::move(state));
+  }
+  return out;
+}
+
+Result<Values> lstm_cell(AtenCall& call) {
+  WEFT_TRY(const Values states, call.tensors("hx"));
+  if (states.size() != 2) return call.fail(Kind::ModelMalformed, "an LSTM without two initial states");
+  return one_step(call, {.op = "LSTM", .order = {0, 3, 1, 2}, .two_states = true}, states);
+}
+Result<Values> gru_cell(AtenCall& call) {
+  WEFT_TRY(const Value state, call.tensor("hx"));
+  return one_step(call, {.op = "GRU", .order = {1, 0, 2}, .attributes = {{"linear_before_reset", 1}}}, {state});
+}
+Result<Values> rnn_cell(AtenCall& call, const char* activation) {
+  WEFT_TRY(const Value state, call.tensor("hx"));
+  const std::vector<std::string> names{activation};
+  return one_step(call, {.op = "RNN", .order = {0}, .attributes = {{"activations", names}}}, {state});
+}
+Result<Values> rnn_tanh_cell(AtenCall& call) { return rnn_cell(call, "Tanh"); }
+Result<Values> rnn_relu_cell(AtenCall& call) { return rnn_cell(call, "Relu"); }
+
 }  // namespace
 
 AtenRows recurrent_rows() {
   return {{"aten.gru.input", gru},
-          {"aten.lstm.input", lstm, "without projections"},
+          {"aten.gru_cell", gru_cell},
+          {"aten.lstm.input", lstm},
+          {"aten.lstm_cell", lstm_cell},
           {"aten.rnn_relu.input", rnn_relu},
+          {"aten.rnn_relu_cell", rnn_relu_cell},
+          {"aten.rnn_tanh_cell", rnn_tanh_cell},
           {"aten.rnn_tanh.input", rnn_tanh}};
 }
 

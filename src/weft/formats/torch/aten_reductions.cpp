@@ -130,6 +130,17 @@ Result<Values> sort(AtenCall& call) {
                    {{"axis", axis}, {"largest", descending ? 1 : 0}}, true, 2);
 }
 
+Result<Values> argsort(AtenCall& call) {
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const std::int64_t given, call.integer("dim", -1));
+  WEFT_TRY(const std::int64_t axis, call.axis(given, rank_of(x)));
+  WEFT_TRY(const bool descending, call.flag("descending", false));
+  call.ignore({"stable"});
+  WEFT_TRY(Values both, call.onnx("TopK", {x, int_constant({shape_of(x)[static_cast<std::size_t>(axis)]})},
+                                  {{"axis", axis}, {"largest", descending ? 1 : 0}}, false, 2));
+  return Values{std::move(both[1])};
+}
+
 /// The k-th smallest along one axis.
 Result<Values> kth(AtenCall& call, const Value& x, std::int64_t axis, std::int64_t k) {
   WEFT_TRY(const bool keep, call.flag("keepdim", false));
@@ -190,12 +201,71 @@ Result<Values> std_deviation(AtenCall& call) {
   return call.onnx("Sqrt", {out});
 }
 
+/// The mean beside it.
+Result<Values> with_mean(AtenCall& call, bool root) {
+  Values out(2);
+  if (call.uses_output(0)) {
+    WEFT_TRY(out[0], variance(call, !root));
+    if (root) {
+      WEFT_TRY(out[0], call.one("Sqrt", {out[0]}));
+    }
+  }
+  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(const Axes axes, read_axes(call, x));
+  call.ignore({"correction", "unbiased"});
+  if (call.uses_output(1)) {
+    WEFT_TRY(out[1], reduce_axes(call, "ReduceMean", x, axes, !call.uses_output(0)));
+  }
+  return out;
+}
+Result<Values> var_mean(AtenCall& call) { return with_mean(call, false); }
+Result<Values> std_mean(AtenCall& call) { return with_mean(call, true); }
+
+/// The product of x1 and x2, each over its norm, which is at least `eps`.
+Result<Values> cosine_similarity(AtenCall& call) {
+  WEFT_TRY(const std::int64_t given, call.integer("dim", 1));
+  WEFT_TRY(const double eps, call.real("eps", 1e-8));
+  Values sides;
+  for (const char* name : {"x1", "x2"}) {
+    WEFT_TRY(const Value x, call.tensor(name));
+    const Value axis = int_constant({given});
+    WEFT_TRY(Value norm, call.one("ReduceL2", {x, axis}, {{"keepdims", 1}}, false));
+    WEFT_TRY(norm, call.one("Max", {norm, number(static_cast<float>(eps))}, {}, false));
+    WEFT_TRY(Value side, call.one("Div", {x, norm}, {}, false));
+    sides.push_back(std::move(side));
+  }
+  WEFT_TRY(const Value product, call.one("Mul", sides, {}, false));
+  return call.onnx("ReduceSum", {product, int_constant({given})}, {{"keepdims", 0}});
+}
+
+/// The norm of x1 - x2 + eps along the last axis.
+Result<Values> pairwise_distance(AtenCall& call) {
+  WEFT_TRY(const Value x1, call.tensor("x1"));
+  WEFT_TRY(const Value x2, call.tensor("x2"));
+  WEFT_TRY(const double order, call.real("p", 2.0));
+  WEFT_TRY(const double eps, call.real("eps", 1e-6));
+  WEFT_TRY(const bool keep, call.flag("keepdim", false));
+  if (order != 1.0 && order != 2.0)
+    return call.fail(Kind::AttributeUnsupported, fmt::format("a norm of the order {}; 1 and 2 are read", order));
+  WEFT_TRY(Value way, call.one("Sub", {x1, x2}, {}, false));
+  WEFT_TRY(way, call.one("Add", {way, number(static_cast<float>(eps))}, {}, false));
+  return call.onnx(order == 1.0 ? "ReduceL1" : "ReduceL2", {way, int_constant({-1})}, {{"keepdims", keep ? 1 : 0}});
+}
+
 }  // namespace
 
 AtenRows reduction_rows() {
   return {{"aten.amax", amax},
           {"aten.amin", amin},
           {"aten.aminmax", aminmax},
+          {"aten.argsort", argsort},
+          {"aten.cosine_similarity", cosine_similarity},
+          {"aten.max.default", amax},
+          {"aten.min.default", amin},
+          {"aten.pairwise_distance", pairwise_distance, "order 1 or 2"},
+          {"aten.prod.default", prod},
+          {"aten.std_mean", std_mean},
+          {"aten.var_mean", var_mean},
           {"aten.argmax", argmax},
           {"aten.argmin", argmin},
           {"aten.kthvalue", kthvalue, "values"},

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "weft/formats/torch/aten.h"
+#include "weft/tensor/tensor.h"
 
 namespace weft::formats::torch {
 namespace {
@@ -46,6 +47,13 @@ Result<Values> cat(AtenCall& call) {
   return call.onnx("Concat", parts, {{"axis", axis}});
 }
 
+/// Along axis 1, or the only one.
+Result<Values> hstack(AtenCall& call) {
+  WEFT_TRY(const Values parts, call.tensors("tensors"));
+  if (parts.empty()) return call.fail(Kind::ModelMalformed, "nothing to join");
+  return call.onnx("Concat", parts, {{"axis", rank_of(parts.front()) < 2 ? 0 : 1}});
+}
+
 Result<Values> stack(AtenCall& call) {
   WEFT_TRY(Values parts, call.tensors("tensors"));
   WEFT_TRY(const std::int64_t given, call.integer("dim", 0));
@@ -83,6 +91,29 @@ Result<Values> chunk(AtenCall& call) {
   WEFT_TRY(const std::int64_t chunks, call.integer("chunks"));
   if (chunks < 1) return call.fail(Kind::ShapeMismatch, fmt::format("{} chunks", chunks));
   return cut_equally(call, a, (a.extent + chunks - 1) / chunks);
+}
+
+/// Into a number of parts, the first ones larger by one, or at positions.
+Result<Values> tensor_split(AtenCall& call) {
+  WEFT_TRY(const Along a, along(call));
+  std::vector<std::int64_t> lengths;
+  if (call.has("indices")) {
+    WEFT_TRY(const auto at, call.integers("indices"));
+    std::int64_t from = 0;
+    for (const auto given : at) {
+      const std::int64_t to = std::clamp<std::int64_t>(given < 0 ? given + a.extent : given, from, a.extent);
+      lengths.push_back(to - from);
+      from = to;
+    }
+    lengths.push_back(a.extent - from);
+  } else {
+    WEFT_TRY(const std::int64_t parts, call.integer("sections"));
+    if (parts < 1 || parts > kMaxParts) return call.fail(Kind::ShapeMismatch, fmt::format("{} parts", parts));
+    for (std::int64_t i = 0; i < parts; ++i) lengths.push_back(a.extent / parts + (i < a.extent % parts ? 1 : 0));
+  }
+  if (std::any_of(lengths.begin(), lengths.end(), [](auto n) { return n < 1; }))
+    return call.fail(Kind::ShapeMismatch, fmt::format("empty parts of an axis of {}", a.extent));
+  return cut(call, a, lengths);
 }
 
 Result<Value> picked(const AtenCall& call, const Along& a, std::int64_t index, bool main) {
@@ -155,21 +186,52 @@ Result<Values> index_select(AtenCall& call) {
   return call.onnx("Gather", {a.x, index}, {{"axis", a.axis}});
 }
 
-/// x[:, index]: one constant list, the other axes whole.
+/// x[:, index]: constant positions along one axis, or along several in a row, which then are one axis.
 Result<Values> index(AtenCall& call) {
-  WEFT_TRY(const Value x, call.tensor("self"));
+  WEFT_TRY(Value x, call.tensor("self"));
   WEFT_TRY(const Values indices, call.tensors("indices"));
-  std::optional<std::size_t> axis;
+  std::size_t first = indices.size();
+  std::size_t behind = 0;
   for (std::size_t d = 0; d < indices.size(); ++d) {
     if (!indices[d].present()) continue;
-    if (axis || !indices[d].constant || indices[d].constant->element == Element::Bool)
+    if (!indices[d].constant || indices[d].constant->element == Element::Bool)
       return call.fail(Kind::LayerUnsupported,
-                       "indexing with several tensors, with data or with a mask; one constant "
-                       "list of positions is read");
-    axis = d;
+                       "indexing with data or with a mask; constant lists of positions are read");
+    first = std::min(first, d);
+    behind = d + 1;
   }
-  if (!axis) return Values{x};
-  return call.onnx("Gather", {x, indices[*axis]}, {{"axis", static_cast<std::int64_t>(*axis)}});
+  if (behind == 0) return Values{x};
+  const auto axis = static_cast<std::int64_t>(first);
+  if (behind - first == 1) return call.onnx("Gather", {x, indices[first]}, {{"axis", axis}});
+  Shape shape = shape_of(x);
+  if (behind > shape.size()) return call.fail(Kind::ShapeMismatch, "more positions than axes");
+  Shape where;
+  for (std::size_t d = first; d < behind; ++d) {
+    if (!indices[d].present())
+      return call.fail(Kind::LayerUnsupported, "positions along axes that do not lie side by side");
+    const auto to = tensor::broadcast(where, indices[d].constant->shape);
+    if (!to.ok) return call.fail(Kind::ShapeMismatch, "the lists of positions do not broadcast");
+    where = to.shape;
+  }
+  WEFT_TRY_VOID(call.layers(x).spend_elements(where));
+  Constant at;
+  at.element = Element::Int64;
+  at.shape = where;
+  at.ints.assign(static_cast<std::size_t>(element_count(where)), 0);
+  std::int64_t together = 1;
+  for (std::size_t d = first; d < behind; ++d) {
+    const Constant one = onnx::broadcast_to(*indices[d].constant, where);
+    for (std::size_t i = 0; i < at.ints.size(); ++i) {
+      if (one.ints[i] < -shape[d] || one.ints[i] >= shape[d])
+        return call.fail(Kind::ShapeMismatch, fmt::format("element {} of an axis of {}", one.ints[i], shape[d]));
+      at.ints[i] = at.ints[i] * shape[d] + (one.ints[i] < 0 ? one.ints[i] + shape[d] : one.ints[i]);
+    }
+    together *= shape[d];
+  }
+  shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(first), shape.begin() + static_cast<std::ptrdiff_t>(behind));
+  shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(first), together);
+  WEFT_TRY(x, call.one("Reshape", {x, int_constant(shape)}, {{"allowzero", 1}}, false));
+  return call.onnx("Gather", {x, std::move(at)}, {{"axis", axis}});
 }
 
 Result<Values> embedding(AtenCall& call) {
@@ -179,9 +241,8 @@ Result<Values> embedding(AtenCall& call) {
   return call.onnx("Gather", {weight, indices}, {{"axis", 0}});
 }
 
-Result<Values> flip(AtenCall& call) {
+Result<Values> flipped(AtenCall& call, std::vector<std::int64_t> axes) {
   WEFT_TRY(const Value x, call.tensor("self"));
-  WEFT_TRY(auto axes, call.integers("dims"));
   for (auto& axis : axes) {
     WEFT_TRY(axis, call.axis(axis, rank_of(x)));
   }
@@ -189,6 +250,11 @@ Result<Values> flip(AtenCall& call) {
   const auto all = [&](std::int64_t value) { return int_constant(std::vector<std::int64_t>(axes.size(), value)); };
   return call.onnx("Slice", {x, all(-1), all(-kEnd), int_constant(axes), all(-1)});
 }
+Result<Values> flip(AtenCall& call) {
+  WEFT_TRY(auto axes, call.integers("dims"));
+  return flipped(call, std::move(axes));
+}
+Result<Values> fliplr(AtenCall& call) { return flipped(call, {1}); }
 
 Result<Values> roll(AtenCall& call) {
   WEFT_TRY(Value x, call.tensor("self"));
@@ -314,13 +380,20 @@ Result<Values> im2col(AtenCall& call) {
 
 AtenRows selection_rows() {
   return {{"aten.cat", cat},
+          {"aten.concatenate", cat},
+          {"aten.fliplr", fliplr},
+          {"aten.hstack", hstack},
+          {"aten.tensor_split", tensor_split},
+          {"aten.unsafe_chunk", chunk},
+          {"aten.unsafe_split", split},
+          {"aten.unsafe_split_with_sizes", split},
           {"aten.chunk", chunk},
           {"aten.concat", cat},
           {"aten.cumsum", cumsum},
           {"aten.embedding", embedding},
           {"aten.flip", flip},
           {"aten.im2col", im2col},
-          {"aten.index", index, "one constant list of positions"},
+          {"aten.index", index, "constant positions along axes in a row"},
           {"aten.index_select", index_select},
           {"aten.narrow", narrow},
           {"aten.repeat_interleave.self_int", repeat_interleave, "along an axis"},

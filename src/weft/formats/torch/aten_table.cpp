@@ -10,7 +10,7 @@ const std::vector<AtenOperator>& aten_table() {
   static const std::vector<AtenOperator> table = [] {
     AtenRows all;
     for (auto rows : {arithmetic_rows(), function_rows(), linear_rows(), movement_rows(), normalize_rows(), pool_rows(),
-                      quantize_rows(), recurrent_rows(), reduction_rows(), selection_rows()})
+                      quantize_rows(), recurrent_rows(), reduction_rows(), scatter_rows(), selection_rows()})
       all.insert(all.end(), rows.begin(), rows.end());
     std::sort(all.begin(), all.end(), [](const AtenOperator& a, const AtenOperator& b) { return a.name < b.name; });
     return all;

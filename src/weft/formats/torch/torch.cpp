@@ -5,13 +5,15 @@
 
 #include "weft/formats/torch/archive.h"
 #include "weft/formats/torch/importer.h"
+#include "weft/formats/torch/in_place.h"
 #include "weft/support/files.h"
 
 namespace weft::formats::torch {
 
 Result<nn::Graph> read_pt2_bytes(const std::string& bytes, const std::string& name, Context& ctx) {
   WEFT_TRY(Archive archive, Archive::open(bytes, name, ctx));
-  WEFT_TRY(const Program program, parse_program(archive.program(), name, ctx));
+  WEFT_TRY(Program program, parse_program(archive.program(), name, ctx));
+  WEFT_TRY_VOID(replace_in_place(program, ctx));
   return import_program(program, archive, ctx);
 }
 

@@ -328,5 +328,86 @@ TEST(Torch, NestedBombsAreBounded) {
   EXPECT_EQ(problem_of(engine).kind, Kind::LimitExceeded);
 }
 
+/// a = 2 x, b = relu_(a), y = a + b: `a` is what the ReLU left.
+TestProgram changed_in_place() {
+  TestProgram p;
+  p.input("x", {1, 2});
+  p.node("aten.mul.Tensor", {{"self", named("x")}, {"other", R"({"as_float": 2.0})"}}, "a", {1, 2});
+  p.node("aten.relu_.default", {{"self", named("a")}}, "b", {1, 2});
+  p.node("aten.add.Tensor", {{"self", named("a")}, {"other", named("b")}}, "y", {1, 2});
+  p.outputs = {"y"};
+  return p;
+}
+
+TEST(Torch, OperatorsInPlaceChangeWhatIsReadLater) {
+  EXPECT_THAT(run(changed_in_place().bytes(), {1, -3}, 1), ElementsAre(4.0F, 0.0F));
+}
+
+TEST(Torch, NamesOfTheSameTensorChangeTogether) {
+  TestProgram p;
+  p.input("x", {1, 2});
+  p.node("aten.mul.Tensor", {{"self", named("x")}, {"other", R"({"as_float": 2.0})"}}, "a", {1, 2});
+  p.node("aten.dropout.default",
+         {{"input", named("a")}, {"p", R"({"as_float": 0.5})"}, {"train", R"({"as_bool": false})"}}, "d", {1, 2});
+  p.node("aten.relu_.default", {{"self", named("d")}}, "b", {1, 2});
+  p.node("aten.add_.Tensor", {{"self", named("b")}, {"other", R"({"as_float": 1.0})"}}, "c", {1, 2});
+  p.outputs = {"a"};
+  EXPECT_THAT(run(p.bytes(), {1, -3}, 1), ElementsAre(3.0F, 1.0F));
+}
+
+TEST(Torch, ViewsOfWhatChangesAreRefusedOnlyWhereTheyAreUsedLater) {
+  const auto program = [](const std::string& second, const std::string& output) {
+    TestProgram p;
+    p.input("x", {1, 2});
+    p.node("aten.mul.Tensor", {{"self", named("x")}, {"other", R"({"as_float": 2.0})"}}, "a", {1, 2});
+    p.node("aten.unsqueeze.default", {{"self", named("a")}, {"dim", R"({"as_int": 1})"}}, "v", {1, 1, 2});
+    p.node("aten.relu_.default", {{"self", named(second)}}, "b",
+           second == "v" ? std::vector<std::int64_t>{1, 1, 2} : std::vector<std::int64_t>{1, 2});
+    p.outputs = {output};
+    return p;
+  };
+  EXPECT_THAT(run(program("a", "a").bytes(), {1, -3}, 1), ElementsAre(2.0F, 0.0F));
+  EXPECT_THAT(run(program("v", "v").bytes(), {1, -3}, 1), ElementsAre(2.0F, 0.0F));
+  expect_refused(program("a", "v"), Kind::LayerUnsupported, "`v`, which shares its memory, is used later");
+  expect_refused(program("v", "a"), Kind::LayerUnsupported, "`a`, which shares its memory, is used later");
+}
+
+TEST(Torch, RemaindersHaveTheSignOfEither) {
+  const auto program = [](const std::string& op) {
+    TestProgram p;
+    p.input("x", {1, 4});
+    p.node(op, {{"self", named("x")}, {"other", R"({"as_float": 1.5})"}}, "y", {1, 4});
+    p.outputs = {"y"};
+    return p.bytes();
+  };
+  const std::vector<float> x{-3.5F, -1.5F, 2.0F, 4.75F};
+  EXPECT_THAT(run(program("aten.fmod.Scalar"), x, 1), ElementsAre(-0.5F, -0.0F, 0.5F, 0.25F));
+  EXPECT_THAT(run(program("aten.remainder.Scalar"), x, 1), ElementsAre(1.0F, -0.0F, 0.5F, 0.25F));
+  EXPECT_THAT(run(program("aten.floor_divide.Scalar"), x, 1), ElementsAre(-3.0F, -1.0F, 1.0F, 3.0F));
+}
+
+TEST(Torch, PartsAreReplaced) {
+  TestProgram p;
+  p.input("x", {1, 4});
+  p.node("aten.slice_scatter.default",
+         {{"self", named("x")},
+          {"src", R"({"as_tensor": {"name": "x2"}})"},
+          {"dim", R"({"as_int": 1})"},
+          {"start", R"({"as_int": 1})"},
+          {"end", R"({"as_int": 4})"},
+          {"step", R"({"as_int": 2})"}},
+         "y", {1, 4});
+  p.input("x2", {1, 2});
+  p.outputs = {"y"};
+  diag::Engine engine;
+  Context ctx{.diag = engine};
+  auto graph = read_pt2_bytes(p.bytes(), "m.pt2", ctx);
+  ASSERT_TRUE(graph.ok()) << problem_of(engine).message;
+  ASSERT_TRUE(layers::check(*graph, ctx).ok());
+  auto tensors = layers::run_float(*graph, {{1, 2, 3, 4}, {-1, -2}}, 1, ctx);
+  ASSERT_TRUE(tensors.ok());
+  EXPECT_THAT((*tensors)[graph->outputs.front().tensor.index], ElementsAre(1.0F, -1.0F, 3.0F, -2.0F));
+}
+
 }  // namespace
 }  // namespace weft::formats::torch

@@ -148,8 +148,8 @@ Result<void> lower_recurrent(Lowering& l, const nn::Node& node) {
   if (!lstm && !get_bool(node.attributes, "reset_after", true))
     return l.unlike(node, "hls4ml 1.3 ignores reset_after = False");
   if (node.functions.count("state") != 0 || node.parameters.count("peephole") != 0 ||
-      get_double(node.attributes, "clip", 0.0) != 0.0)
-    return l.unlike(node, "hls4ml's recurrent cells have no state quantizer, peepholes or clipping");
+      node.parameters.count("projection") != 0 || get_double(node.attributes, "clip", 0.0) != 0.0)
+    return l.unlike(node, "hls4ml's recurrent cells have no state quantizer, peepholes, projection or clipping");
   const bool backwards = get_bool(node.attributes, "go_backwards", false);
   // The second half of a Bidirectional is the one layer that hls4ml runs backwards.
   if (backwards && !node.name.ends_with("_backward")) return l.unlike(node, "hls4ml 1.3 ignores go_backwards");
