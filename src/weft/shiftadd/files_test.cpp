@@ -2,6 +2,7 @@
 #include "weft/shiftadd/files.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <filesystem>
 
@@ -14,8 +15,8 @@ namespace {
 class Files : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::path(testing::TempDir()) / "weft_shiftadd_files";
-    std::filesystem::create_directories(folder_);
+    std::string pattern = testing::TempDir() + "weft_shiftadd_XXXXXX";  // tests run side by side
+    folder_ = mkdtemp(pattern.data());
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
