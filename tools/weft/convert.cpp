@@ -52,7 +52,7 @@ void add_convert(CLI::App& root, App& app) {
       ->group("Hardware");
   command
       ->add_option("--effort", o.effort,
-                   "search for small adder graphs: fast (one pass), normal (seconds) or high (a minute or more)")
+                   "search for small adder graphs: fast (one pass), normal (seconds, half a minute for a large tagger) or high (minutes)")
       ->capture_default_str()
       ->group("Hardware");
   command->add_flag("--register-inputs", o.register_inputs, "registers at the inputs")->group("Hardware");

@@ -22,7 +22,7 @@ namespace weft::hw {
 /// these take less.
 enum class Primitives : std::uint8_t { Portable, Xilinx };
 
-/// How long adder graphs are searched for: one pass; a few seconds; a minute or more.
+/// How long adder graphs are searched for: one pass; seconds to half a minute; minutes.
 enum class Effort : std::uint8_t { Fast, Normal, High };
 
 /// By the names of the command line; nothing for another word.
