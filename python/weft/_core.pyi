@@ -147,7 +147,7 @@ class ConvertOptions:
     part: Optional[str]
     clock_ns: Optional[float]
     max_latency_cycles: Optional[int]
-    reuse_factor: int
+    reuse_factor: int | None
     top: str
     prefix: str
     primitives: str
