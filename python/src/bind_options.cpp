@@ -40,7 +40,8 @@ void bind_options(py::module_& m) {
       .def_readwrite("clock_uncertainty_percent", &ConvertOptions::clock_uncertainty_percent,
                      "Percent of the period that is kept free.")
       .def_readwrite("max_latency_cycles", &ConvertOptions::max_latency_cycles, "Upper bound of the latency.")
-      .def_readwrite("reuse_factor", &ConvertOptions::reuse_factor, "Multiplications per multiplier.")
+      .def_readwrite("reuse_factor", &ConvertOptions::reuse_factor,
+                     "Cycles from one event to the next; None: the configuration's.")
       .def_readwrite("top", &ConvertOptions::top, "Name of the top module.")
       .def_readwrite("prefix", &ConvertOptions::prefix, "Put in front of every module name.")
       .def_readwrite("primitives", &ConvertOptions::primitives, "\"portable\" or \"xilinx\".")

@@ -232,7 +232,7 @@ class Model(_Runner):
         part: str | None = None,
         clock_ns: float | None = None,
         max_latency_cycles: int | None = None,
-        reuse_factor: int = 1,
+        reuse_factor: int | None = None,
         top: str = "",
         prefix: str = "",
         register_inputs: bool = False,

@@ -148,7 +148,7 @@ class ConvertOptions:
     clock_ns: Optional[float]
     clock_uncertainty_percent: Optional[float]
     max_latency_cycles: Optional[int]
-    reuse_factor: int
+    reuse_factor: int | None
     top: str
     prefix: str
     primitives: str

@@ -67,6 +67,7 @@ PROVOCATIONS = [
     Row("config-invalid", f"convert {TYPED} --config invalid.yaml -o out", at="invalid.yaml", says="fastest"),
     Row("config-invalid", f"convert {TYPED} --set first.reuse_factor=none -o out", at="--set", says="none"),
     Row("config-unknown-key", f"convert {TYPED} --config unknown.yaml -o out", at="unknown.yaml", says="did you mean `LayerName`"),
+    Row("config-invalid", f"convert {TYPED} --set first.reuse_factor=5000 -o out", at="split.json", says="4096"),
     Row("config-unknown-key", f"convert {TYPED} --set third.reuse_factor=1 -o out", at="--set", says="third"),
     Row("type-invalid", f"inspect {SPLIT} --input-type banana", at="--input-type", says="banana"),
     Row("type-may-wrap", f"convert {TYPED} --set second.precision.result=ap_fixed<4,2> -o out", 0, at="split.json"),
@@ -83,7 +84,8 @@ PROVOCATIONS = [
         says="^[1-9][0-9]* values"),
     # hardware and tools
     Row("does-not-fit", f"convert {TYPED} --io stream -o out"),
-    Row("does-not-fit", f"convert {TYPED} --reuse-factor 4 -o out", at="split.json"),
+    Row("does-not-fit", f"convert {TYPED} --reuse-factor 4 --no-valid -o out", at="split.json", says="in_valid"),
+    Row("does-not-fit", f"convert {TYPED} --reuse-factor 4 --max-latency-cycles 2 -o out", says="reuse"),
     Row("does-not-fit", f"convert {TYPED} --max-latency-cycles 0 -o out"),
     Row("sequential-accumulator", f"convert {TYPED} --set first.precision.accum=fixed<8,4> -o out", 0, at="split.json"),
     Row("target-unknown", f"convert {TYPED} --part xcnothing -o out", says="weft targets"),

@@ -341,6 +341,9 @@ class Generator {
       p.primitives = hw::Primitives::Xilinx;
       p.part = dice_.pick<const char*>({"xcvu9p", "xc7k325t"});
     }
+    // A bound of the latency would refuse most of them.
+    if (p.valid && !p.max_latency_cycles && dice_.chance(30))
+      p.reuse_factor = dice_.pick<int>({2, 2, 3, 4, 5, 8, 13, 40});
     if (!dice_.chance(10)) p.effort = hw::Effort::Fast;  // most of the time goes into simulations
   }
 

@@ -26,7 +26,8 @@ Json to_json(const hw::PlanOptions& plan) {
           {"clock_enable", plan.clock_enable},
           {"valid", plan.valid},
           {"part", plan.part},
-          {"primitives", plan.primitives == hw::Primitives::Xilinx ? "xilinx" : "portable"}};
+          {"primitives", plan.primitives == hw::Primitives::Xilinx ? "xilinx" : "portable"},
+          {"reuse_factor", plan.reuse_factor}};
 }
 
 hw::PlanOptions plan_from(const Json& json) {
@@ -38,6 +39,7 @@ hw::PlanOptions plan_from(const Json& json) {
   out.clock_enable = json.at("clock_enable").get<bool>();
   out.valid = json.at("valid").get<bool>();
   if (json.contains("part")) out.part = json.at("part").get<std::string>();
+  out.reuse_factor = json.value("reuse_factor", 1);
   if (json.value("primitives", "") == "xilinx") out.primitives = hw::Primitives::Xilinx;
   return out;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The conformance table in hardware: every case as Verilog in Icarus, portable and in Xilinx cells, and as VHDL in
-// GHDL, every case as HLS C++ where the open ap_types headers are installed (WEFT_AP_TYPES), and the shipped example
-// from file to verified Verilog in Verilator.
+// GHDL, an event in every cycle and with reused multipliers, every case as HLS C++ where the open ap_types headers are
+// installed (WEFT_AP_TYPES), and the shipped example from file to verified Verilog in Verilator.
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
@@ -78,6 +78,8 @@ class Hardware : public ::testing::TestWithParam<std::size_t> {
 
   /// Plans, emits and simulates the case in Icarus.
   void expect_verilog(const hw::PlanOptions& options);
+  /// The same as VHDL in GHDL.
+  void expect_vhdl(const hw::PlanOptions& options);
 
   static constexpr int kSamples = 100;
   fs::path folder_;
@@ -119,17 +121,42 @@ TEST_P(Hardware, VerilogOfXilinxCellsEqualsTheEmulator) {
                   .effort = hw::Effort::Fast});
 }
 
+// Some divide the numbers of rows, inputs and bits, some do not, and some are larger.
+constexpr int kReuseFactors[] = {2, 3, 4, 7, 20};
+
+TEST_P(Hardware, VerilogOfReusedMultipliersEqualsTheEmulator) {
+  if (!driver::program_exists("iverilog")) GTEST_SKIP() << "iverilog is not installed";
+  const std::size_t i = GetParam();
+  expect_verilog({.clock_ns = kPeriods[(i + 2) % 3],
+                  .register_inputs = i % 4 == 1,
+                  .register_outputs = i % 7 != 2,
+                  .clock_enable = i % 6 == 0,
+                  .primitives = i % 3 == 1 ? hw::Primitives::Xilinx : hw::Primitives::Portable,
+                  .effort = hw::Effort::Fast,
+                  .reuse_factor = kReuseFactors[i % std::size(kReuseFactors)]});
+}
+
+TEST_P(Hardware, VhdlOfReusedMultipliersEqualsTheEmulator) {
+  const std::size_t i = GetParam();
+  expect_vhdl({.clock_ns = kPeriods[i % 3],
+               .clock_enable = i % 5 == 2,
+               .effort = hw::Effort::Fast,
+               .reuse_factor = kReuseFactors[(i + 1) % std::size(kReuseFactors)]});
+}
+
 TEST_P(Hardware, VhdlEqualsTheEmulator) {
+  const std::size_t i = GetParam();
+  expect_vhdl({.clock_ns = kPeriods[(i + 1) % 3],
+               .register_inputs = i % 2 == 1,
+               .clock_enable = i % 5 == 0,
+               .valid = i % 4 != 3,
+               .effort = hw::Effort::Fast});
+}
+
+void Hardware::expect_vhdl(const hw::PlanOptions& options) {
   if (!driver::program_exists("ghdl")) GTEST_SKIP() << "ghdl is not installed";
   prepare();
-  const std::size_t i = GetParam();
-  const auto design = hw::plan(exact_,
-                               {.clock_ns = kPeriods[(i + 1) % 3],
-                                .register_inputs = i % 2 == 1,
-                                .clock_enable = i % 5 == 0,
-                                .valid = i % 4 != 3,
-                                .effort = hw::Effort::Fast},
-                               ctx_);
+  const auto design = hw::plan(exact_, options, ctx_);
   ASSERT_TRUE(design.ok()) << problems();
   const auto emitted = backends::vhdl::emit(*design, ctx_);
   ASSERT_TRUE(emitted.ok()) << problems();

@@ -35,8 +35,10 @@ void add_convert(CLI::App& root, App& app) {
           "--max-latency-cycles", o.max_latency_cycles,
           "at most so many cycles, all of them where that saves LUTs; a longer period where they do not suffice")
       ->group("Hardware");
-  command->add_option("--reuse-factor", o.reuse_factor, "multiplications per multiplier")
-      ->capture_default_str()
+  command
+      ->add_option("--reuse-factor", o.reuse_factor,
+                   "cycles from one event to the next, over which layers with constant weights use their adders and "
+                   "multipliers again (default 1; ReuseFactor of single layers in the configuration)")
       ->group("Hardware");
   command->add_option("--top", o.top, "name of the top module (default: the model's name)")->group("Hardware");
   command->add_option("--prefix", o.prefix, "put in front of every module name")->group("Hardware");
@@ -52,7 +54,8 @@ void add_convert(CLI::App& root, App& app) {
       ->group("Hardware");
   command
       ->add_option("--effort", o.effort,
-                   "search for small adder graphs: fast (one pass), normal (seconds, half a minute for a large tagger) or high (minutes)")
+                   "search for small adder graphs: fast (one pass), normal (seconds, half a minute for a large tagger) "
+                   "or high (minutes)")
       ->capture_default_str()
       ->group("Hardware");
   command->add_flag("--register-inputs", o.register_inputs, "registers at the inputs")->group("Hardware");

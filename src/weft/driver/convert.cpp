@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "weft/backends/hls/emit.h"
 #include "weft/backends/project/emit.h"
@@ -63,14 +64,8 @@ Result<void> check_options(const Session& session, const ConvertOptions& options
                     options.primitives, options.target == "vhdl" ? "VHDL" : "C++"));
   if (!hw::effort_of(options.effort))
     return fail(Kind::UsageInvalid, fmt::format("--effort {} is neither fast, normal nor high", options.effort));
-  const lower::LayerSettings settings{&session.config};
-  for (const auto& node : session.model.graph.nodes)
-    if (settings.reuse_factor(node) != 1 || options.reuse_factor != 1)
-      return ctx.fail(
-          Kind::DoesNotFit, node.origin,
-          fmt::format(
-              "reuse factor {} is not available in the parallel style, which takes a new event every cycle; use 1",
-              std::max(settings.reuse_factor(node), options.reuse_factor)));
+  if (options.reuse_factor && *options.reuse_factor < 1)
+    return fail(Kind::UsageInvalid, fmt::format("--reuse-factor {} is not 1 or more", *options.reuse_factor));
   return {};
 }
 
@@ -160,6 +155,13 @@ Result<hw::Design> plan_session(const Session& session, const ConvertOptions& op
   plan.primitives = hw::primitives_of(options.primitives).value_or(plan.primitives);
   plan.ternary_lut = options.ternary_lut;
   plan.effort = hw::effort_of(options.effort).value_or(plan.effort);
+  // What the configuration says of a layer or a type of layers wins over what the command line says of all.
+  lower::Config config = session.config;
+  if (options.reuse_factor) config.model.reuse_factor = options.reuse_factor;
+  const lower::LayerSettings settings{&config};
+  constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+  for (const auto& node : session.model.graph.nodes)
+    plan.layer_reuse_factor[node.origin.node] = static_cast<int>(std::min(settings.reuse_factor(node), kMost));
   return hw::plan(session.exact, plan, ctx);
 }
 
@@ -205,6 +207,7 @@ Result<Json> convert(const fs::path& model, const fs::path& directory, const Con
         {"family", std::string(design.family.name)},
         {"clock_ns", design.options.clock_ns},
         {"clock_uncertainty_percent", 100.0 * design.family.uncertainty},
+        {"reuse_factor", options.reuse_factor ? Json(*options.reuse_factor) : Json(nullptr)},
         {"max_latency_cycles", options.max_latency_cycles ? Json(*options.max_latency_cycles) : Json(nullptr)},
         {"prefix", options.prefix},
         {"primitives", options.primitives},

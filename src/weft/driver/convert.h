@@ -23,7 +23,8 @@ struct ConvertOptions {
   std::optional<double> clock_ns;
   std::optional<double> clock_uncertainty_percent;  ///< of the period, kept free
   std::optional<int> max_latency_cycles;
-  std::int64_t reuse_factor = 1;
+  /// Of all layers of which the configuration says none by name or type; empty: the configuration's.
+  std::optional<std::int64_t> reuse_factor;
   std::string top;
   std::string prefix;
   std::string primitives = "portable";

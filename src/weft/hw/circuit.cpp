@@ -18,6 +18,7 @@ using netlist::Term;
 Circuit::Circuit(const Design& design)
     : design_(design),
       depth_(netlist::register_depths(design.netlist, design.pipeline)),
+      delay_(netlist::read_delays(design.netlist, design.pipeline)),
       used_(netlist::used_bits(design.netlist)) {
   const netlist::Netlist& netlist = design.netlist;
   std::vector<std::vector<std::uint32_t>> cells(netlist.modules.size());
@@ -32,17 +33,26 @@ Circuit::Circuit(const Design& design)
     view.module = static_cast<std::uint32_t>(m);
     view.name = design.top + "_" + netlist.modules[m].name;
     view.cells = std::move(cells[m]);
-    for (std::uint32_t cell : view.cells) view.has_registers = view.has_registers || depth_[cell] > 0;
+    for (std::uint32_t cell : view.cells) {
+      const Op op = netlist.cells[cell].op;
+      const bool starts = op == Op::Slot || op == Op::Accumulate;
+      if (starts) view.events.insert(start_stage(cell));
+      for (int index = 1; index <= depth_[cell]; ++index) {
+        if (const int stage = load_stage(cell, index); stage >= 0) view.events.insert(stage);
+      }
+      view.has_registers = view.has_registers || depth_[cell] > 0 || starts;
+    }
     modules_.push_back(std::move(view));
   }
   for (ModuleView& reader : modules_) {
     std::set<std::uint32_t> producers;
     for (std::uint32_t cell : reader.cells) {
-      for (const Term& term : netlist.cells[cell].terms) {
-        const Cell& x = netlist.at(term.net);
+      const std::vector<Term>& terms = netlist.cells[cell].terms;
+      for (std::size_t t = 0; t < terms.size(); ++t) {
+        const Cell& x = netlist.at(terms[t].net);
         if (x.op == Op::Constant || x.module == reader.module) continue;
         producers.insert(x.module);
-        modules_[view_of_[x.module]].exports.emplace(Tap{term.net.index, delay(term.net, cell)}, 0);
+        modules_[view_of_[x.module]].exports.emplace(operand_tap(cell, t), 0);
       }
     }
     reader.producers.assign(producers.begin(), producers.end());
@@ -51,7 +61,7 @@ Circuit::Circuit(const Design& design)
     for (NetId net : port.elements) {
       const Cell& x = netlist.at(net);
       if (x.op == Op::Constant) continue;
-      modules_[view_of_[x.module]].exports.emplace(Tap{net.index, output_delay(net)}, 0);
+      modules_[view_of_[x.module]].exports.emplace(output_tap(net), 0);
     }
   }
   for (ModuleView& view : modules_) {
@@ -61,6 +71,25 @@ Circuit::Circuit(const Design& design)
     }
   }
 }
+
+Tap Circuit::operand_tap(std::uint32_t reader, std::size_t term) const {
+  const NetId net = design_.netlist.cells[reader].terms[term].net;
+  const int stage = netlist::read_stage(design_.netlist, design_.pipeline, reader, term);
+  return {net.index, netlist::registers_until(design_.netlist, design_.pipeline, net, stage)};
+}
+
+Tap Circuit::output_tap(NetId net) const {
+  return {net.index, netlist::registers_until(design_.netlist, design_.pipeline, net, design_.pipeline.output_stage)};
+}
+
+int Circuit::start_stage(std::uint32_t cell) const {
+  const Cell& c = design_.netlist.cells[cell];
+  const int first =
+      c.op == Op::Slot ? design_.pipeline.stage[cell] : netlist::read_stage(design_.netlist, design_.pipeline, cell, 0);
+  return first - 1;
+}
+
+std::string event_name(int stage) { return fmt::format("at{}", stage); }
 
 Result<void> check_ports(const Design& design, Context& ctx) {
   for (const auto* ports : {&design.inputs, &design.outputs}) {

@@ -7,6 +7,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,10 @@
 
 namespace weft::hw {
 
-/// A net, `delay` registers later.
+/// A net behind `registers` registers.
 struct Tap {
   std::uint32_t cell = 0;
-  int delay = 0;
+  int registers = 0;
   auto operator<=>(const Tap&) const = default;
 };
 
@@ -31,6 +32,7 @@ struct ModuleView {
   std::map<Tap, int> exports;  ///< tap -> lowest bit in the result bus
   int result_width_bits = 0;
   bool has_registers = false;
+  std::set<int> events;  ///< stages of which the module is told that an event is there
 };
 
 /// The design seen as modules with buses between them.
@@ -46,21 +48,27 @@ class Circuit {
   [[nodiscard]] int register_depth(std::uint32_t cell) const { return depth_[cell]; }
   /// Bits of a net that some reader or output depends on.
   [[nodiscard]] UInt used_bits(std::uint32_t cell) const { return used_[cell]; }
-  /// Registers between a net and its reader.
-  [[nodiscard]] int delay(netlist::NetId net, std::uint32_t reader) const {
-    return design_.pipeline.stage[reader] - design_.pipeline.stage[net.index];
+  /// Where an operand of a cell, and an output, is taken from.
+  [[nodiscard]] Tap operand_tap(std::uint32_t reader, std::size_t term) const;
+  [[nodiscard]] Tap output_tap(netlist::NetId net) const;
+  /// The stage in which register `index` (from 1) of a net is loaded; -1: every cycle.
+  [[nodiscard]] int load_stage(std::uint32_t cell, int index) const {
+    return netlist::load_stage(design_.netlist, design_.pipeline, cell, index, delay_[cell]);
   }
-  [[nodiscard]] int output_delay(netlist::NetId net) const {
-    return design_.pipeline.output_stage - design_.pipeline.stage[net.index];
-  }
+  /// The stage in front of the one in which a Slot or Accumulate begins.
+  [[nodiscard]] int start_stage(std::uint32_t cell) const;
 
  private:
   const Design& design_;
   std::vector<ModuleView> modules_;
   std::vector<std::size_t> view_of_;
   std::vector<int> depth_;
+  std::vector<int> delay_;  ///< stages to the last reader
   std::vector<UInt> used_;
 };
+
+/// The input of a module that is high while an event is in that stage.
+std::string event_name(int stage);
 
 /// Fails with LimitExceeded when a port is empty or wider than the tools take.
 Result<void> check_ports(const Design& design, Context& ctx);

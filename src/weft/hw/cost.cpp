@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "weft/netlist/register_count.h"
 #include "weft/netlist/ternary_chain.h"
@@ -92,6 +93,13 @@ double table_lut(int index_bits, const Family& family) {
   return std::ldexp(1.0, index_bits - family.lut_inputs);
 }
 
+double select_lut(std::size_t inputs, const Family& family) {
+  // Four and more bits with their select fill a table of six inputs, two one of four; multiplexers behind tables join
+  // them.
+  const double per_lut = family.lut_inputs >= 6 ? 4.0 : 2.0;
+  return inputs < 2 ? 0.0 : std::ceil(static_cast<double>(inputs) / per_lut);
+}
+
 double delay_ps(const Netlist& netlist, const Cell& cell, const Family& family) {
   const double lut = family.lut_ps;
   const auto width = [&](std::size_t i) { return netlist.at(cell.terms[i].net).width_bits; };
@@ -101,7 +109,15 @@ double delay_ps(const Netlist& netlist, const Cell& cell, const Family& family) 
     case Op::Constant:
     case Op::Concat:
     case Op::Slice:
+    case Op::Slot:
+    case Op::Pick:
       return 0.0;
+    case Op::Select:
+      delay = lut * std::max(1.0, std::ceil(std::log2(static_cast<double>(cell.slots)) / 2.0));
+      break;
+    case Op::Accumulate:
+      delay = family.adder_base_ps + family.adder_per_bit_ps * netlist::accumulator_of(netlist, cell).sum_bits;
+      break;
     case Op::Sum:
       delay = family.adder_base_ps + family.adder_per_bit_ps * chain_bits(netlist, cell);
       if (chain_bits(netlist, cell) <= 2) delay = std::min(delay, lut);
@@ -162,7 +178,23 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
     case Op::Concat:
     case Op::Slice:
     case Op::Not:
+    case Op::Pick:
       break;
+    case Op::Slot:
+      cost.lut = cell.width_bits;
+      break;
+    case Op::Select: {
+      std::set<netlist::NetId> distinct;
+      for (std::size_t i = 1; i < cell.terms.size(); ++i) distinct.insert(cell.terms[i].net);
+      cost.lut = select_lut(distinct.size(), family) * cell.width_bits;
+      break;
+    }
+    case Op::Accumulate: {
+      const Cell& x = netlist.at(cell.terms[0].net);
+      const int sum_bits = netlist::accumulator_of(netlist, cell).sum_bits;
+      cost.lut = x.is_signed ? sum_bits : std::min(sum_bits, x.width_bits);
+      break;
+    }
     case Op::Sum:
       cost.lut = sum_lut(netlist, cell, used);
       break;
@@ -212,6 +244,16 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
   return cost;
 }
 
+double synthesis_factor(const Netlist& netlist, const Cell& cell, const Family& family) {
+  const auto operand = [&](std::size_t i) -> const Cell& { return netlist.at(cell.terms[i].net); };
+  if (cell.op == Op::Table && operand(0).width_bits >= 9) return family.wide_table_lut;
+  if (cell.op == Op::Multiply && (operand(0).is_signed || operand(1).is_signed) &&
+      std::min(operand(0).width_bits, operand(1).width_bits) >= 5) {
+    return family.signed_product_lut;
+  }
+  return 1.0;
+}
+
 Delays delays_of(const Netlist& netlist, const Family& family) {
   // Whether the AND of a clear with this bit is done in the LUTs of the two-input adders that alone read it, and
   // whether only sums read the net with its low bits.
@@ -251,10 +293,11 @@ std::vector<double> luts_of(const Netlist& netlist, const netlist::Pipeline& pip
   std::vector<double> luts(netlist.cells.size(), 0.0);
   for (std::size_t i = netlist.cells.size(); i-- > 0;) {
     const Cell& cell = netlist.cells[i];
-    const bool wiring = cell.op == Op::Slice || cell.op == Op::Concat;
-    for (const Term& term : cell.terms) {
-      const std::uint32_t x = term.net.index;
-      if (pipeline.stage[x] == pipeline.stage[i] && (!wiring || read_at_once[i])) read_at_once[x] = true;
+    const bool wiring = cell.op == Op::Slice || cell.op == Op::Concat || cell.op == Op::Pick;
+    for (std::size_t t = 0; t < cell.terms.size(); ++t) {
+      const std::uint32_t x = cell.terms[t].net.index;
+      const bool at_once = pipeline.stage[x] == netlist::read_stage(netlist, pipeline, i, t);
+      if (at_once && (!wiring || read_at_once[i])) read_at_once[x] = true;
     }
     if (read_at_once[i] || !clears(netlist, cell)) luts[i] = cell_cost(netlist, cell, family, used[i]).lut;
   }

@@ -33,11 +33,19 @@ std::vector<std::int64_t> register_prices(const netlist::Netlist& netlist);
 Resources cell_cost(const netlist::Netlist& netlist, const netlist::Cell& cell, const Family& family,
                     UInt used = ~UInt{0});
 
+/// LUTs of synthesis per LUT of our own cover.
+double synthesis_factor(const netlist::Netlist& netlist, const netlist::Cell& cell, const Family& family);
+
 /// LUTs of all cells in a pipeline: none where the reset of the register behind a net clears it.
 std::vector<double> luts_of(const netlist::Netlist& netlist, const netlist::Pipeline& pipeline, const Family& family);
 
+/// What a hard multiplier is worth: parts have about that many LUTs for each.
+inline constexpr double kLutPerDsp = 170.0;
+
 /// LUTs of x >= threshold on a `width_bits` wide x.
 double compare_lut(int width_bits, Int threshold, const Family& family);
+/// LUTs of a choice of one bit of so many.
+double select_lut(std::size_t inputs, const Family& family);
 /// LUTs of any function of `index_bits` bits to one bit.
 double table_lut(int index_bits, const Family& family);
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,7 +52,14 @@ struct PlanOptions {
   /// unless the network is large).
   std::optional<int> extra_levels{};
   Effort effort = Effort::Normal;
+  /// Cycles over which a layer with constant matrices may spread its work: of every layer, and of layers by the name of
+  /// the node that they come from. The largest one is the interval of the circuit.
+  int reuse_factor = 1;
+  std::map<std::string, int> layer_reuse_factor{};
 };
+
+/// The reuse factor of a value: 1 where it is no product with a constant matrix, or one whose sums are cast one by one.
+int reuse_factor_of(const exact::Value& value, const PlanOptions& options);
 
 struct Resources {
   double lut = 0;
@@ -103,8 +111,8 @@ struct Design {
   std::vector<LayerPlan> layers;
   /// Edges from the one that samples an input to the one that can sample its output.
   int latency_cycles = 0;
-  int interval_cycles = 1;
-  double period_ns = 0.0;  ///< the shortest clock period that the delay model allows
+  int interval_cycles = 1;  ///< cycles from one event to the next
+  double period_ns = 0.0;   ///< the shortest clock period that the delay model allows
   Resources predicted;
 };
 

@@ -167,9 +167,10 @@ Result<Signals> Lowering::lower(const Value& value, const Forest& p) {
         out.push_back(constant_signal(p.bias[o]));
         continue;
       }
-      WEFT_TRY(RowSums sum, row_sums(value, static_cast<std::int64_t>(e), terms[o],
-                                     std::vector<std::int64_t>(terms[o].size(), 1), {p.bias[o]}, {sinks[e]}));
-      WEFT_TRY(const Signals y, solve_rows(value, {std::move(sum)}));
+      WEFT_TRY(RowSums sum,
+               row_sums(value, static_cast<std::int64_t>(e), terms[o], std::vector<std::int64_t>(terms[o].size(), 1),
+                        {p.bias[o]}, {sinks[e]}, {value.ranges[e]}));
+      WEFT_TRY(const Signals y, solve_rows(value, {std::move(sum)}, "t"));
       out.push_back(y[0]);
     }
   }

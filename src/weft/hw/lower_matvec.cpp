@@ -111,14 +111,18 @@ Result<Signals> Lowering::lower(const Value& value, const exact::MatVec& p) {
     if (ctx_.cancelled()) return ctx_.fail(Kind::Cancelled, {}, "planning was cancelled");
     const Signals row_x(x.begin() + row * p.n_in, x.begin() + (row + 1) * p.n_in);
     const std::vector<Sink> row_sinks(sinks.begin() + row * p.n_out, sinks.begin() + (row + 1) * p.n_out);
-    WEFT_TRY(sums.emplace_back(), row_sums(value, row, row_x, p.weights, bias, row_sinks));
+    const std::vector<fixed::Range> ranges(value.ranges.begin() + row * p.n_out,
+                                           value.ranges.begin() + (row + 1) * p.n_out);
+    WEFT_TRY(sums.emplace_back(), row_sums(value, row, row_x, p.weights, bias, row_sinks, ranges));
   }
-  return solve_rows(value, std::move(sums));
+  const int slots = reuse_factor_of(value, options_);
+  if (slots > 1) return fold_matvec(value, p, sinks, std::move(sums), slots);
+  return solve_rows(value, std::move(sums), "t");
 }
 
 Result<Lowering::RowSums> Lowering::row_sums(const Value& value, std::int64_t row, const std::vector<Signal>& x,
                                              const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
-                                             const std::vector<Sink>& sinks) {
+                                             const std::vector<Sink>& sinks, const std::vector<fixed::Range>& ranges) {
   const auto n_out = static_cast<std::int64_t>(bias.size());
   const auto too_wide = [&] {
     return ctx_.fail(Kind::TypeTooWide, value.origin,
@@ -183,15 +187,14 @@ Result<Lowering::RowSums> Lowering::row_sums(const Value& value, std::int64_t ro
       left[o] = total[o];
       continue;
     }
-    const fixed::Range& range = value.ranges[static_cast<std::size_t>(row * n_out + o)];
-    const Int bias_wanted = wanted_bias(sinks[o], range, total[o]);
+    const Int bias_wanted = wanted_bias(sinks[o], ranges[o], total[o]);
     problem.bias[o] = fixed::floor_shift(bias_wanted, grid) << grid;
     left[o] = total[o] - problem.bias[o];
   }
   return out;
 }
 
-Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> rows) {
+Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> rows, const std::string& prefix) {
   // The same matrix on the same ranges (rows of an image, time steps) is solved once: solver[r] is the row that does.
   std::vector<std::size_t> solver(rows.size());
   std::vector<std::size_t> distinct;
@@ -253,10 +256,10 @@ Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> ro
       continue;
     }
     shiftadd::Solution solution = *solutions[solver[r]];
-    const std::string prefix = row.row == 0 ? "t" : fmt::format("r{}t", row.row);
     Signals x;
     for (const NetId net : row.nets) x.push_back({.net = net});
-    const Signals sums = build_adder_graph(builder_, row.problem, solution, x, prefix);
+    const Signals sums = build_adder_graph(builder_, row.problem, solution, x,
+                                           row.row == 0 ? prefix : fmt::format("r{}{}", row.row, prefix));
     for (std::size_t o = 0; o < sums.size(); ++o) {
       const auto y = with_offset(builder_, sums[o], row.left[o]);
       if (!y)

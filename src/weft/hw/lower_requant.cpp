@@ -92,6 +92,7 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Requant& p) {
   const Signals& x = signals(p.x);
   const auto* before = std::get_if<exact::Requant>(&graph_.at(p.x).primitive);
   const Signals* sum = before != nullptr && is_relu(*before, graph_.at(before->x)) ? &signals(before->x) : nullptr;
+  const std::vector<std::optional<Signal>> in_slots = requant_slots(x, sum, p.functions);
   Signals out;
   out.reserve(x.size());
   for (std::size_t e = 0; e < x.size(); ++e) {
@@ -100,6 +101,10 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Requant& p) {
       return ctx_.fail(Kind::LimitExceeded, value.origin,
                        fmt::format("a step function of `{}` has {} pieces; at most {} can become hardware", value.name,
                                    f->values.size(), kMaxPieces));
+    }
+    if (in_slots[e]) {
+      out.push_back(*in_slots[e]);
+      continue;
     }
     std::optional<Signal> both;
     if (sum != nullptr) both = requant_positive((*sum)[e], function, value.ranges[e]);

@@ -51,8 +51,8 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Reduce& p) {
     const Signals x(all.begin() + static_cast<std::ptrdiff_t>(row * n),
                     all.begin() + static_cast<std::ptrdiff_t>((row + 1) * n));
     if (p.kind == exact::Reduce::Kind::Sum) {
-      WEFT_TRY(sums.emplace_back(),
-               row_sums(value, static_cast<std::int64_t>(row), x, std::vector<std::int64_t>(n, 1), {0}, {sinks[row]}));
+      WEFT_TRY(sums.emplace_back(), row_sums(value, static_cast<std::int64_t>(row), x, std::vector<std::int64_t>(n, 1),
+                                             {0}, {sinks[row]}, {value.ranges[row]}));
       continue;
     }
     std::vector<NetId> nets;
@@ -67,7 +67,7 @@ Result<Signals> Lowering::lower(const Value& value, const exact::Reduce& p) {
     }
     out.push_back(largest);
   }
-  if (p.kind == exact::Reduce::Kind::Sum) return solve_rows(value, std::move(sums));
+  if (p.kind == exact::Reduce::Kind::Sum) return solve_rows(value, std::move(sums), "t");
   return out;
 }
 

@@ -61,7 +61,10 @@ Result<Lowered> Lowering::run() {
                        fmt::format("`{}` needs intermediate values of more than 126 bits in hardware", value.name));
     }
     for (std::size_t e = 0; e < signals_[i].size(); ++e) {
+      const NetId wide = signals_[i][e].net;
       signals_[i][e] = narrow(builder_, signals_[i][e], value.ranges[e]);
+      if (const auto it = slotted_.find(wide); it != slotted_.end() && !signals_[i][e].is_constant())
+        slotted_.emplace(signals_[i][e].net, it->second);
       if (!signals_[i][e].is_constant()) builder_.rename(signals_[i][e].net, fmt::format("y{}", e));
     }
   }

@@ -3,6 +3,8 @@
 /// Lowers the primitives of an exact graph to word-level cells. Internal to hw.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,7 +43,8 @@ class Lowering {
  private:
   using Signals = std::vector<Signal>;
 
-  // One per primitive (lowering.cpp, lower_forest.cpp, lower_matvec.cpp, lower_requant.cpp, lower_select.cpp).
+  // One per primitive (lowering.cpp, lower_folded.cpp, lower_forest.cpp, lower_matvec.cpp, lower_requant.cpp,
+  // lower_select.cpp).
   Result<Signals> lower(const exact::Value& value, const exact::Input& p);
   Result<Signals> lower(const exact::Value& value, const exact::Constant& p);
   Result<Signals> lower(const exact::Value& value, const exact::MatVec& p);
@@ -82,9 +85,36 @@ class Lowering {
   };
   Result<RowSums> row_sums(const exact::Value& value, std::int64_t row, const std::vector<Signal>& x,
                            const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
-                           const std::vector<Sink>& sinks);
-  /// Solves the rows side by side, equal ones once, and builds them in their order.
-  Result<Signals> solve_rows(const exact::Value& value, std::vector<RowSums> rows);
+                           const std::vector<Sink>& sinks, const std::vector<fixed::Range>& ranges);
+  /// Solves the rows side by side, equal ones once, and builds them in their order, with names that begin with
+  /// `prefix`.
+  Result<Signals> solve_rows(const exact::Value& value, std::vector<RowSums> rows, const std::string& prefix);
+
+  // Over the slots of an event (lower_folded.cpp). Each of the first three gives nothing where it does not apply.
+  /// Rows that have the same matrix use one adder graph, one after the other.
+  Result<std::optional<Signals>> share_rows(const exact::Value& value, const exact::MatVec& p,
+                                            const std::vector<Sink>& sinks, int slots);
+  /// The adder graph of each row sees a few bits of its inputs at a time, the lowest first.
+  Result<std::optional<Signals>> by_digits(const exact::Value& value, const std::vector<RowSums>& rows, int slots);
+  /// Each sum has a few multipliers whose operands and weights change from slot to slot.
+  Result<std::optional<Signals>> by_products(const exact::Value& value, const std::vector<RowSums>& rows, int slots);
+  /// The cheapest of these and of the rows side by side.
+  Result<Signals> fold_matvec(const exact::Value& value, const exact::MatVec& p, const std::vector<Sink>& sinks,
+                              std::vector<RowSums> rows, int slots);
+  /// The net without a sign: 2^(width - 1) is added to one that has one.
+  netlist::NetId without_sign(netlist::NetId net);
+  /// x * weights[slot] for x >= 0, of which the operand in slot k has the range of xs[k].
+  Signal slot_product(netlist::NetId slot, netlist::NetId x, const std::vector<netlist::NetId>& xs,
+                      const std::vector<Int>& weights);
+  /// The sum over all slots, start included, whose range is `known`.
+  Signal accumulated(const Signal& x, Int start, int shift, Int beside, const fixed::Range& known);
+  Signal picked(const Signal& x, int slot);
+  /// The function of elements that come one after the other from the same net, computed where they still do; nothing
+  /// for others. `sums`, where there are some: x is max(0, sums).
+  std::vector<std::optional<Signal>> requant_slots(const Signals& x, const Signals* sums,
+                                                   const std::vector<fixed::StepFunction>& functions);
+  /// LUTs, and multipliers in LUTs, of the cells from `first` on.
+  [[nodiscard]] double cost_since(std::size_t first) const;
 
   /// y = function(x); `known` is the range of the result.
   Signal requant(const Signal& x, const fixed::StepFunction& function, const fixed::Range& known);
@@ -120,6 +150,12 @@ class Lowering {
   netlist::Builder builder_;
   std::vector<Signals> signals_;
   std::vector<double> arrival_;
+  /// Nets that are a value of a slot, and which one of which net.
+  struct Slotted {
+    netlist::NetId net;
+    int slot = 0;
+  };
+  std::map<netlist::NetId, Slotted> slotted_;
   exact::ValueId current_;
   netlist::NameScope module_names_;
   netlist::NameScope port_names_;

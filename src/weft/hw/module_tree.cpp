@@ -103,6 +103,10 @@ class ModulePrinter {
       out_.set_enable("ce");
     }
     for (const char* name : {"clk", "ce", "result"}) scope_.unique(name);
+    for (const int stage : view_.events) {
+      out_.input(event_name(stage), 1);
+      scope_.unique(event_name(stage));
+    }
     // The nets of the module come first, so that they keep their names.
     for (std::uint32_t cell : view_.cells) names_[{cell, 0}] = scope_.unique(netlist_.cells[cell].name);
     print_ports();
@@ -144,11 +148,10 @@ class ModulePrinter {
     // Only what is read is named.
     std::set<Tap> taps;
     for (std::uint32_t cell : view_.cells) {
-      for (const Term& term : netlist_.cells[cell].terms) {
-        const Cell& x = netlist_.at(term.net);
-        if (x.op != Op::Constant && x.module != view_.module) {
-          taps.insert({term.net.index, circuit_.delay(term.net, cell)});
-        }
+      const std::vector<Term>& terms = netlist_.cells[cell].terms;
+      for (std::size_t t = 0; t < terms.size(); ++t) {
+        const Cell& x = netlist_.at(terms[t].net);
+        if (x.op != Op::Constant && x.module != view_.module) taps.insert(circuit_.operand_tap(cell, t));
       }
     }
     for (const Tap& tap : taps) {
@@ -156,7 +159,7 @@ class ModulePrinter {
       const ModuleView& from = circuit_.view(x.module);
       const int low = from.exports.at(tap);
       std::string hint = netlist_.modules[x.module].name + "_" + x.name;
-      if (tap.delay > 0) hint += fmt::format("_r{}", tap.delay);
+      if (tap.registers > 0) hint += fmt::format("_r{}", tap.registers);
       names_[tap] = scope_.unique(hint);
       const std::string& bus = buses[x.module];
       out_.wire(names_[tap], x.width_bits,
@@ -164,14 +167,14 @@ class ModulePrinter {
     }
   }
 
-  Operand operand(NetId net, std::uint32_t reader) const {
-    const Cell& x = netlist_.at(net);
+  Operand operand(std::uint32_t reader, std::size_t term) const {
+    const Cell& x = netlist_.at(netlist_.cells[reader].terms[term].net);
     Operand result{.name = {}, .width_bits = x.width_bits, .is_signed = x.is_signed};
     if (x.op == Op::Constant) {
       result.is_constant = true;
       result.value = x.constant;
     } else {
-      result.name = names_.at({net.index, circuit_.delay(net, reader)});
+      result.name = names_.at(circuit_.operand_tap(reader, term));
     }
     return result;
   }
@@ -181,7 +184,13 @@ class ModulePrinter {
     for (int d = 1; d <= circuit_.register_depth(cell); ++d) {
       const std::string name = scope_.unique(fmt::format("{}_r{}", names_.at({cell, 0}), d));
       names_[{cell, d}] = name;
-      out_.reg(name, netlist_.cells[cell].width_bits, Expr::name(previous));
+      const int stage = circuit_.load_stage(cell, d);
+      const int width = netlist_.cells[cell].width_bits;
+      if (stage < 0) {
+        out_.reg(name, width, Expr::name(previous));
+      } else {
+        out_.reg_loaded(name, width, Expr::name(previous), event_name(stage));
+      }
       previous = name;
     }
   }
@@ -190,7 +199,7 @@ class ModulePrinter {
     const Cell& cell = netlist_.cells[index];
     const std::string& name = names_.at({index, 0});
     const int w = cell.width_bits;
-    const auto x = [&](std::size_t i) { return operand(cell.terms[i].net, index); };
+    const auto x = [&](std::size_t i) { return operand(index, i); };
     switch (cell.op) {
       case Op::Constant:
         break;
@@ -261,6 +270,69 @@ class ModulePrinter {
         out_.wire(name, w, factor(a) * factor(b));
         break;
       }
+      case Op::Slot: {
+        const Expr start = Expr::name(event_name(circuit_.start_stage(index)));
+        out_.reg(name, w, Expr::choose(start, Expr::constant(w, 0), Expr::name(name) + Expr::constant(w, 1)));
+        break;
+      }
+      case Op::Select: {
+        std::vector<Operand> xs;
+        for (std::size_t i = 1; i < cell.terms.size(); ++i) xs.push_back(x(i));
+        out_.wire(name, w, select(name, x(0), x(0).width_bits - 1, xs, w));
+        break;
+      }
+      case Op::Pick:
+        out_.wire(name, w, field(x(0), w));
+        break;
+      case Op::Accumulate:
+        print_accumulate(index);
+        break;
+    }
+  }
+
+  /// Of the operands in order of slots, the one that the bits [0, high] of `slot` say.
+  Expr select(const std::string& name, const Operand& slot, int high, const std::vector<Operand>& xs, int width) {
+    const auto is_first = [&](const Operand& x) {
+      return x.name == xs[0].name && x.is_constant == xs[0].is_constant && x.value == xs[0].value;
+    };
+    if (std::all_of(xs.begin(), xs.end(), is_first)) return field(xs[0], width);
+    const auto half = static_cast<std::ptrdiff_t>(1) << high;
+    if (static_cast<std::ptrdiff_t>(xs.size()) <= half) return select(name, slot, high - 1, xs, width);
+    const Expr zero = select(name, slot, high - 1, {xs.begin(), xs.begin() + half}, width);
+    Expr one = select(name, slot, high - 1, {xs.begin() + half, xs.end()}, width);
+    if (one.kind() == Expr::Kind::Choose) {
+      // A choice in front of an else has no parentheses in every language.
+      const std::string part = scope_.unique(name + "_m");
+      out_.wire(part, width, one);
+      one = Expr::name(part);
+    }
+    return Expr::choose(slot.bit(high), one, zero);
+  }
+
+  void print_accumulate(std::uint32_t index) {
+    const Cell& cell = netlist_.cells[index];
+    const std::string& name = names_.at({index, 0});
+    const int w = cell.width_bits;
+    const netlist::Accumulator parts = netlist::accumulator_of(netlist_, cell);
+    const Expr start = Expr::name(event_name(circuit_.start_stage(index)));
+    const Operand kept{
+        .name = scope_.unique(name + "_k"), .width_bits = parts.kept_bits, .is_signed = parts.kept_signed};
+    const Operand sum{.name = parts.low_bits == 0 ? name : scope_.unique(name + "_s"),
+                      .width_bits = parts.sum_bits,
+                      .is_signed = parts.sum_signed};
+    out_.reg(kept.name, parts.kept_bits,
+             Expr::choose(start, Expr::constant(parts.kept_bits, cell.constant),
+                          field(sum, 0, cell.shift, parts.kept_bits)));
+    out_.wire(sum.name, parts.sum_bits, field(kept, parts.sum_bits) + field(operand(index, 0), parts.sum_bits));
+    if (parts.low_bits == 0) return;
+    const Operand low{.name = scope_.unique(name + "_l"), .width_bits = parts.low_bits};
+    std::vector<Expr> next{field(sum, cell.shift)};
+    if (parts.low_bits > cell.shift) next.push_back(low.bits(parts.low_bits - 1, cell.shift));
+    out_.reg(low.name, parts.low_bits, Expr::concat(next));
+    if (w <= parts.low_bits) {
+      out_.wire(name, w, low.bits(w - 1, 0));
+    } else {
+      out_.wire(name, w, Expr::concat({field(sum, w - parts.low_bits), low.all()}));
     }
   }
 
@@ -269,7 +341,7 @@ class ModulePrinter {
     std::vector<Expr> parts;
     int low = 0;
     for (std::size_t i = 0; i < cell.terms.size(); ++i) {
-      const Operand x = operand(cell.terms[i].net, index);
+      const Operand x = operand(index, i);
       const bool last = i + 1 == cell.terms.size();
       const int end = std::min(cell.width_bits, last ? cell.width_bits : cell.terms[i].shift + x.width_bits);
       if (end <= low) continue;
@@ -287,8 +359,9 @@ class ModulePrinter {
     const int w = cell.width_bits;
     Expr value = Expr::constant(w, 0);
     bool first = true;
-    for (const Term& term : cell.terms) {
-      const Expr x = field(operand(term.net, index), term.shift, 0, w);
+    for (std::size_t t = 0; t < cell.terms.size(); ++t) {
+      const Term& term = cell.terms[t];
+      const Expr x = field(operand(index, t), term.shift, 0, w);
       if (term.negate) {
         value = value - x;
       } else {
@@ -315,7 +388,7 @@ class ModulePrinter {
       const Term& term = cell.terms[t];
       negate |= UInt{term.negate} << t;
       connections.emplace_back(std::string(1, static_cast<char>('a' + t)),
-                               field(operand(term.net, index), term.shift, chain.low_bits, chain.width_bits));
+                               field(operand(index, t), term.shift, chain.low_bits, chain.width_bits));
     }
     connections.emplace_back(std::string(1, 'y'), Expr::name(sum));
     const auto number = [](int value) { return Expr::name(std::to_string(value)); };
@@ -330,8 +403,8 @@ class ModulePrinter {
     std::vector<Expr> parts;
     if (above > 0) parts.push_back(Expr::constant(above, 0));
     parts.push_back(Expr::name(sum));
-    const Term& low = cell.terms[lowest_term(netlist_, cell)];
-    if (chain.low_bits > 0) parts.push_back(field(operand(low.net, index), low.shift, 0, chain.low_bits));
+    const std::size_t low = lowest_term(netlist_, cell);
+    if (chain.low_bits > 0) parts.push_back(field(operand(index, low), cell.terms[low].shift, 0, chain.low_bits));
     out_.wire(name, cell.width_bits, Expr::concat(parts));
   }
 
@@ -342,18 +415,18 @@ class ModulePrinter {
     if (cell.terms.size() == 3 && has_cells()) return print_ternary(index);
     if (cell.terms.size() != 2) return print_plain_sum(index);
     // The positive term in front; the free low bits are those of the term that reaches lower.
-    const bool swap = cell.terms[0].negate;
-    const Term& a = cell.terms[swap ? 1 : 0];
-    const Term& b = cell.terms[swap ? 0 : 1];
-    const Operand xa = operand(a.net, index);
-    const Operand xb = operand(b.net, index);
+    const std::size_t positive = cell.terms[0].negate ? 1 : 0;
+    const Term& a = cell.terms[positive];
+    const Term& b = cell.terms[1 - positive];
+    const Operand xa = operand(index, positive);
+    const Operand xb = operand(index, 1 - positive);
     const int free = sum_free_bits(netlist_, cell);
     const int h = w - free;
     const Expr ea = field(xa, a.shift, free, h);
     const Expr eb = field(xb, b.shift, free, h);
     const Expr sum = b.negate ? ea - eb : ea + eb;
     const bool apart = netlist::lowest_bit_apart(netlist_, circuit_.design().pipeline, index, has_cells());
-    const Term& low = cell.terms[lowest_term(netlist_, cell)];
+    const std::size_t low = lowest_term(netlist_, cell);
     std::vector<Expr> parts;
     if (apart) {
       const Expr lowest = field(xa, a.shift, free, 1) ^ field(xb, b.shift, free, 1);
@@ -371,13 +444,13 @@ class ModulePrinter {
     } else {
       parts.push_back(sum);
     }
-    if (free > 0) parts.push_back(field(operand(low.net, index), low.shift, 0, free));
+    if (free > 0) parts.push_back(field(operand(index, low), cell.terms[low].shift, 0, free));
     out_.wire(name, w, Expr::concat(parts));
   }
 
   void print_clamp(std::uint32_t index) {
     const Cell& cell = netlist_.cells[index];
-    const Operand x = operand(cell.terms[0].net, index);
+    const Operand x = operand(index, 0);
     const fixed::Range& range = netlist_.at(cell.terms[0].net).range;
     const std::string& name = names_.at({index, 0});
     const int w = cell.width_bits;

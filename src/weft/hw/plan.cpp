@@ -43,6 +43,28 @@ Result<void> check_options(const PlanOptions& options, const Family& family, Con
   return {};
 }
 
+/// The cycles from one event to the next: what the layer that is reused most takes.
+Result<int> choose_interval(const exact::Graph& graph, const PlanOptions& options, Context& ctx) {
+  constexpr int kLargest = 4096;
+  int interval = 1;
+  for (const exact::Value& value : graph.values) {
+    const int factor = reuse_factor_of(value, options);
+    if (factor < 1 || factor > kLargest) {
+      return ctx.fail(Kind::ConfigInvalid, value.origin,
+                      fmt::format("a reuse factor of {} is not between 1 and {}", factor, kLargest));
+    }
+    if (factor > 1 && !options.valid) {
+      return ctx.fail(
+          Kind::DoesNotFit, value.origin,
+          fmt::format("`{}` has reuse factor {}, so that the circuit must be told by `in_valid` when an event "
+                      "comes; keep the valid ports, or use reuse factor 1",
+                      value.name, factor));
+    }
+    interval = std::max(interval, factor);
+  }
+  return interval;
+}
+
 /// The share of the period that cells may use.
 double stage_of(double clock_ns, const Family& family) {
   return std::max(1.0, clock_ns * 1000.0 * (1.0 - family.uncertainty) - family.register_ps);
@@ -55,10 +77,14 @@ double period_of(double stage_ps, const Family& family) {
 int latency_of(int stages, const PlanOptions& options) { return stages - (options.register_outputs ? 0 : 1); }
 
 /// The longest stage allowed: as clock_ns says, longer when max_latency_cycles asks for fewer stages.
-double choose_stage(const Netlist& netlist, const Delays& delays, const PlanOptions& options, const Family& family) {
+/// Nothing when no period is long enough, because of the cycles that slots take.
+std::optional<double> choose_stage(const Netlist& netlist, const Delays& delays, int interval,
+                                   const PlanOptions& options, const Family& family) {
   const double asked = std::max(1.0, stage_of(options.clock_ns, family) - delays.tail_ps);
-  netlist::PipelineOptions probe{
-      .stage_ps = asked, .register_inputs = options.register_inputs, .register_outputs = options.register_outputs};
+  netlist::PipelineOptions probe{.stage_ps = asked,
+                                 .register_inputs = options.register_inputs,
+                                 .register_outputs = options.register_outputs,
+                                 .interval = interval};
   const auto fits = [&](double stage_ps) {
     probe.stage_ps = stage_ps;
     return latency_of(count_stages(netlist, delays.cells, probe), options) <= *options.max_latency_cycles;
@@ -66,6 +92,8 @@ double choose_stage(const Netlist& netlist, const Delays& delays, const PlanOpti
   if (!options.max_latency_cycles || fits(asked)) return asked;
   double low = asked;
   double high = low;
+  constexpr double kLongest = 1e15;
+  if (!fits(kLongest)) return std::nullopt;
   while (!fits(high)) high *= 2;
   while (high - low > 1.0) {
     const double middle = (low + high) / 2;
@@ -91,7 +119,7 @@ double digits_of(const exact::Value& value) {
 }
 
 /// Refuses what no part could hold before hours go into it.
-Result<void> check_size(const exact::Graph& graph, const Part& part, Context& ctx) {
+Result<void> check_size(const exact::Graph& graph, const PlanOptions& options, const Part& part, Context& ctx) {
   // Networks come to 0.8 (one bit by one bit, 59,008 digits) to 10 LUTs per signed digit.
   constexpr double kLutPerDigit = 0.5;
   constexpr double kLargest = 4e6;  // more than twice the largest part
@@ -99,7 +127,7 @@ Result<void> check_size(const exact::Graph& graph, const Part& part, Context& ct
   double most = 0.0;
   const exact::Value* largest = nullptr;
   for (const exact::Value& value : graph.values) {
-    const double lut = kLutPerDigit * digits_of(value);
+    const double lut = kLutPerDigit * digits_of(value) / reuse_factor_of(value, options);
     total += lut;
     if (lut > most) {
       most = lut;
@@ -109,9 +137,9 @@ Result<void> check_size(const exact::Graph& graph, const Part& part, Context& ct
   if (total <= std::max(kLargest, 4.0 * static_cast<double>(part.lut))) return {};
   return ctx.fail(
       Kind::DoesNotFit, largest->origin,
-      fmt::format("fully parallel this network takes more than {:.0f} million LUTs, `{}` alone {:.0f} million; "
-                  "{} has {:.2f} million. Prune it, narrow its weights, or make it smaller; predict and "
-                  "compare need no circuit",
+      fmt::format("parallel this network takes more than {:.0f} million LUTs, `{}` alone {:.0f} million; {} has {:.2f} "
+                  "million. Prune it, narrow its weights, reuse its multipliers with `--reuse-factor`, or make it "
+                  "smaller; predict and compare need no circuit",
                   total / 1e6, largest->name, most / 1e6, part.name, static_cast<double>(part.lut) / 1e6));
 }
 
@@ -125,23 +153,13 @@ bool is_block_memory(const Netlist& netlist, const netlist::Pipeline& pipeline, 
   constexpr double kSmallest = 8192.0;  // where Yosys begins to prefer a block
   if (depth[index] == 0 || memory_bits(netlist, netlist.cells[index]) <= kSmallest) return false;
   for (std::size_t i = index + 1; i < netlist.cells.size(); ++i) {
-    if (pipeline.stage[i] != pipeline.stage[index]) continue;
-    for (const netlist::Term& term : netlist.cells[i].terms) {
-      if (term.net.index == index) return false;
+    for (std::size_t t = 0; t < netlist.cells[i].terms.size(); ++t) {
+      if (netlist.cells[i].terms[t].net.index == index &&
+          netlist::read_stage(netlist, pipeline, i, t) == pipeline.stage[index])
+        return false;
     }
   }
   return true;
-}
-
-/// LUTs of synthesis per LUT of our own cover.
-double spread(const Netlist& netlist, const Cell& cell, const Family& family) {
-  const auto operand = [&](std::size_t i) -> const Cell& { return netlist.at(cell.terms[i].net); };
-  if (cell.op == Op::Table && operand(0).width_bits >= 9) return family.wide_table_lut;
-  if (cell.op == Op::Multiply && (operand(0).is_signed || operand(1).is_signed) &&
-      std::min(operand(0).width_bits, operand(1).width_bits) >= 5) {
-    return family.signed_product_lut;
-  }
-  return 1.0;
 }
 
 /// What every cell takes, its registers included.
@@ -168,7 +186,8 @@ std::vector<Resources> cell_resources(const Design& design) {
                                            design.family.has_shift_luts, design.options.clock_enable);
     for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
       if (hard[i] != netlist::Hard::Adder)
-        costs[i].lut = std::round(static_cast<double>(usage.lut[i]) * spread(netlist, netlist.cells[i], design.family));
+        costs[i].lut =
+            std::round(static_cast<double>(usage.lut[i]) * synthesis_factor(netlist, netlist.cells[i], design.family));
       costs[i].lut += static_cast<double>(usage.shift_lut[i]);
       costs[i].ff = static_cast<double>(usage.flip_flop[i]);
     }
@@ -227,42 +246,57 @@ struct Candidate {
   double tail_ps = 0.0;
   double lut = 0.0;
   double ff = 0.0;
+  double dsp = 0.0;
 };
 
-Result<Candidate> candidate(const Design& design, const SlackPlan& slack, SolutionCache& solved, Context& ctx) {
+Result<Candidate> candidate(const Design& design, const PlanOptions& options, const SlackPlan& slack,
+                            SolutionCache& solved, Context& ctx) {
   Candidate made;
-  WEFT_TRY(made.lowered, Lowering(design.graph, design.options, design.family, slack, solved, ctx).run());
+  WEFT_TRY(made.lowered, Lowering(design.graph, options, design.family, slack, solved, ctx).run());
   Netlist& netlist = made.lowered.netlist;
   netlist::remove_dead(netlist);
   const Delays delays = delays_of(netlist, design.family);
   made.tail_ps = delays.tail_ps;
-  made.stage_ps = choose_stage(netlist, delays, design.options, design.family);
+  const auto stage_ps = choose_stage(netlist, delays, design.interval_cycles, design.options, design.family);
+  if (!stage_ps) {
+    return ctx.fail(Kind::DoesNotFit, {},
+                    fmt::format("with these reuse factors no clock period has a latency of {} cycles; allow more, or "
+                                "reuse less",
+                                *design.options.max_latency_cycles));
+  }
+  made.stage_ps = *stage_ps;
   made.pipeline = netlist::make_pipeline(netlist, delays.cells,
                                          {.stage_ps = made.stage_ps,
                                           .register_inputs = design.options.register_inputs,
                                           .register_outputs = design.options.register_outputs,
+                                          .interval = design.interval_cycles,
                                           .price = register_prices(netlist)},
                                          ctx);
   if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
   for (const double lut : luts_of(netlist, made.pipeline, design.family)) made.lut += lut;
   const auto registers = netlist::count_registers(netlist, made.pipeline, design.family.has_shift_luts);
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    made.dsp += cell_cost(netlist, netlist.cells[i], design.family).dsp;
     made.ff += static_cast<double>(registers.flip_flops[i]);
     made.lut += static_cast<double>(registers.shift_luts[i]);
   }
   return made;
 }
 
-/// Few cycles, where no number is allowed, then a short period where the one asked for is not met, then few LUTs and
-/// flip-flops, of which every LUT brings two.
+/// In LUTs, of which every one brings two flip-flops.
+double price(const Candidate& made) {
+  constexpr double kFlipFlop = 0.1;
+  return made.lut + kFlipFlop * made.ff + kLutPerDsp * made.dsp;
+}
+
+/// Few cycles, where no number is allowed, then a short period where the one asked for is not met, then what is cheap.
 bool better(const Candidate& a, const Candidate& b, const PlanOptions& options) {
   const int cycles_a = a.pipeline.output_stage;
   const int cycles_b = b.pipeline.output_stage;
   if (!options.max_latency_cycles && cycles_a != cycles_b) return cycles_a < cycles_b;
   const double longer = a.stage_ps + a.tail_ps - (b.stage_ps + b.tail_ps);
   if (std::abs(longer) > 1.0) return longer < 0.0;
-  constexpr double kFlipFlop = 0.1;
-  return a.lut + kFlipFlop * a.ff < b.lut + kFlipFlop * b.ff;
+  return price(a) < price(b);
 }
 
 /// Recipes of one search of all layers.
@@ -273,10 +307,9 @@ int recipes_of(double work, double digits) {
 
 /// Time that the critical path does not need is given to the layers that save most with it: the same slack everywhere
 /// first, then another one layer by layer. Most of the effort goes into the graphs of the slack that is chosen.
-Result<Candidate> choose(const Design& design, Context& ctx) {
-  SolutionCache solved;
+Result<Candidate> choose_slack(const Design& design, SolutionCache& solved, Context& ctx) {
   SlackPlan plan{.all = {.levels = design.options.extra_levels.value_or(1)}};
-  WEFT_TRY(Candidate best, candidate(design, plan, solved, ctx));
+  WEFT_TRY(Candidate best, candidate(design, design.options, plan, solved, ctx));
   double digits = 0.0;
   double searched = 0.0;  // a kernel is searched once for all its positions
   std::vector<std::uint32_t> layers;
@@ -291,7 +324,7 @@ Result<Candidate> choose(const Design& design, Context& ctx) {
   diag::Engine quiet;
   Context inner{quiet, ctx.progress, ctx.cancel, ctx.threads, ctx.seed, ctx.limits};
   const auto attempt = [&](const SlackPlan& other) -> Result<bool> {
-    auto made = candidate(design, other, solved, inner);
+    auto made = candidate(design, design.options, other, solved, inner);
     if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
     if (!made || !better(*made, best, design.options)) return false;
     best = std::move(*made);
@@ -345,6 +378,24 @@ Result<Candidate> choose(const Design& design, Context& ctx) {
   return best;
 }
 
+/// Layers whose sums are folded, unless all together is cheaper unfolded.
+Result<Candidate> choose(const Design& design, Context& ctx) {
+  SolutionCache solved;
+  WEFT_TRY(Candidate best, choose_slack(design, solved, ctx));
+  // Lowering has compared the sums of each layer; of the rest only that of networks of usual size is compared.
+  constexpr double kCompared = 200'000.0;
+  double digits = 0.0;
+  for (const exact::Value& value : design.graph.values) digits += digits_of(value);
+  if (design.interval_cycles == 1 || digits > kCompared) return best;
+  PlanOptions unfolded = design.options;
+  unfolded.reuse_factor = 1;
+  unfolded.layer_reuse_factor.clear();
+  const SlackPlan plan{.all = {.levels = design.options.extra_levels.value_or(1)}};
+  WEFT_TRY(Candidate other, candidate(design, unfolded, plan, solved, ctx));
+  if (price(other) < price(best)) best = std::move(other);
+  return best;
+}
+
 }  // namespace
 
 std::optional<Primitives> primitives_of(std::string_view name) {
@@ -369,7 +420,8 @@ Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Conte
   design.family.uncertainty = options.clock_uncertainty.value_or(design.family.uncertainty);
   design.graph = graph;
   design.options = options;
-  WEFT_TRY_VOID(check_size(graph, part, ctx));
+  WEFT_TRY(design.interval_cycles, choose_interval(graph, options, ctx));
+  WEFT_TRY_VOID(check_size(graph, options, part, ctx));
   const std::string top = options.top.empty() ? graph.name : options.top;
   design.top = netlist::legal_identifier(options.prefix + (top.empty() ? "top" : top));
 

@@ -31,8 +31,13 @@ void print_header(const Design& design, HdlModule& out) {
       fmt::format("Latency {} cycles: an input sampled at one rising edge of clk gives an output that can be sampled",
                   design.latency_cycles));
   out.header(
-      fmt::format("{} edges later. A new input every cycle. Made for {:g} ns on {}; the delay model says {:.3f} ns.",
-                  design.latency_cycles, design.options.clock_ns, design.part.name, design.period_ns));
+      fmt::format("{} edges later. A new input every {}. Made for {:g} ns on {}; the delay model says {:.3f} ns.",
+                  design.latency_cycles,
+                  design.interval_cycles == 1 ? std::string("cycle") : fmt::format("{} cycles", design.interval_cycles),
+                  design.options.clock_ns, design.part.name, design.period_ns));
+  if (design.interval_cycles > 1)
+    out.header(fmt::format("in_valid is high for one edge of every {} at most; inputs are taken at this edge.",
+                           design.interval_cycles));
   out.header(
       "Element 0 stands in the low bits of each port; every element of a port has the same width and holds an integer");
   out.header("code, two's complement where signed. Real value = scale * code.");
@@ -70,6 +75,20 @@ HdlModule top_tree(const Circuit& circuit) {
     out.output(port.name, static_cast<int>(port.width_bits()));
   }
 
+  const int latency = design.latency_cycles;
+  std::string valid;
+  if (options.valid && latency > 0) {
+    valid = scope.unique("valid");
+    out.comment("One bit per register stage.");
+    out.reg_with_reset(valid, latency,
+                       latency == 1 ? Expr::name("in_valid")
+                                    : Expr::concat({Expr::slice(valid, latency - 2, 0), Expr::name("in_valid")}));
+  }
+  const auto event = [&](int stage) {
+    return stage == 0 ? Expr::name("in_valid") : latency == 1 ? Expr::name(valid) : Expr::bit(valid, stage - 1);
+  };
+  if (options.valid) out.assign("out_valid", event(latency));
+
   std::vector<std::string> buses(netlist.modules.size());
   for (const ModuleView& view : circuit.modules()) {
     const std::string& name = netlist.modules[view.module].name;
@@ -79,6 +98,7 @@ HdlModule top_tree(const Circuit& circuit) {
       connections.emplace_back("clk", Expr::name("clk"));
       if (options.clock_enable) connections.emplace_back("ce", Expr::name("ce"));
     }
+    for (const int stage : view.events) connections.emplace_back(event_name(stage), event(stage));
     for (const netlist::Port& port : netlist.inputs) {
       if (!port.elements.empty() && netlist.at(port.elements[0]).module == view.module) {
         connections.emplace_back(port.name, Expr::name(port.name));
@@ -103,7 +123,7 @@ HdlModule top_tree(const Circuit& circuit) {
       }
       const ModuleView& view = circuit.view(x.module);
       const std::string& bus = buses[x.module];
-      const int low = view.exports.at({port.elements[e].index, circuit.output_delay(port.elements[e])});
+      const int low = view.exports.at(circuit.output_tap(port.elements[e]));
       const auto bits = [&](int high_bit, int low_bit) {
         return view.result_width_bits == 1 ? Expr::name(bus) : Expr::slice(bus, high_bit, low_bit);
       };
@@ -117,19 +137,6 @@ HdlModule top_tree(const Circuit& circuit) {
     if (!parts.empty()) out.assign(port.name, Expr::concat(parts));
   }
 
-  if (options.valid) {
-    const int latency = design.latency_cycles;
-    if (latency == 0) {
-      out.assign("out_valid", Expr::name("in_valid"));
-    } else {
-      const std::string valid = scope.unique("valid");
-      out.comment("One bit per register stage.");
-      out.reg_with_reset(valid, latency,
-                         latency == 1 ? Expr::name("in_valid")
-                                      : Expr::concat({Expr::slice(valid, latency - 2, 0), Expr::name("in_valid")}));
-      out.assign("out_valid", latency == 1 ? Expr::name(valid) : Expr::bit(valid, latency - 1));
-    }
-  }
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "weft/diag/diag.h"
+#include "weft/netlist/bit_columns.h"
 #include "weft/netlist/register_count.h"
 
 // What Yosys makes of the Verilog of backends/verilog, cell by cell. Sums above two bits are carry chains: one XOR per
@@ -36,7 +37,8 @@ class Builder {
         hard_(hard),
         used_(used_bits(netlist)),
         ternary_cells_(std::find(hard.begin(), hard.end(), Hard::Adder) != hard.end()),
-        gates_(out_.gates) {
+        gates_(out_.gates),
+        delay_(read_delays(netlist, pipeline)) {
     WEFT_CHECK(hard.size() == netlist.cells.size(), "one kind per cell");
   }
 
@@ -77,15 +79,17 @@ class Builder {
     const Cell& cell = netlist_.at(net);
     std::vector<Bits>& delays = bits_[net.index];
     if (cell.op == Op::Constant) return delays[0];
-    const auto wanted = static_cast<std::size_t>(std::max(0, stage - pipeline_.stage[net.index]));
+    const auto wanted = static_cast<std::size_t>(registers_until(netlist_, pipeline_, net, stage));
     while (delays.size() <= wanted) {
       // The register of a block memory is inside.
       if (hard_[net.index] == Hard::Memory && delays.size() == 1) {
         delays.push_back(delays[0]);
         continue;
       }
+      const int loaded = load_stage(netlist_, pipeline_, net.index, static_cast<int>(delays.size()), delay_[net.index]);
+      const Literal load = loaded < 0 ? kHigh : event(loaded);
       Bits next;
-      for (const Literal bit : delays.back()) next.push_back(registered(bit, net.index));
+      for (const Literal bit : delays.back()) next.push_back(registered(bit, net.index, load));
       delays.push_back(std::move(next));
     }
     return delays[wanted];
@@ -93,11 +97,20 @@ class Builder {
 
   Operand operand(std::size_t reader, std::size_t term) {
     const NetId net = netlist_.cells[reader].terms[term].net;
-    return {delayed(net, pipeline_.stage[reader]), netlist_.at(net).is_signed};
+    return {delayed(net, read_stage(netlist_, pipeline_, reader, term)), netlist_.at(net).is_signed};
+  }
+
+  /// The bit that is high while an event is in `stage`.
+  Literal event(int stage) {
+    for (const auto& [known, bit] : out_.events) {
+      if (known == stage) return bit;
+    }
+    out_.events.emplace_back(stage, gates_.source());
+    return out_.events.back().second;
   }
 
   /// A register behind `bit`. Equal ones are one.
-  Literal registered(Literal bit, std::uint32_t owner) {
+  Literal registered(Literal bit, std::uint32_t owner, Literal load = kHigh) {
     if (is_constant(bit)) return bit;
     Literal data = bit;
     std::set<Literal> resets;
@@ -123,12 +136,12 @@ class Builder {
       }
     }
     const Literal reset = resets.empty() ? kLow : gates_.any({resets.begin(), resets.end()});
-    const auto key = std::tuple{data, reset, value};
+    const auto key = std::tuple{data, reset, value, load};
     const auto it = registers_.find(key);
     if (it != registers_.end()) return it->second;
     const Literal output = gates_.source();
     registers_.emplace(key, output);
-    out_.registers.push_back({node_of(output), owner, data, reset, value, resets.size() == 1 && on_zero});
+    out_.registers.push_back({node_of(output), owner, data, reset, value, resets.size() == 1 && on_zero, load});
     return output;
   }
 
@@ -247,8 +260,91 @@ class Builder {
       }
       case Op::Multiply:
         return multiply(index);
+      case Op::Slot:
+        return slot(index);
+      case Op::Select: {
+        const Operand number = operand(index, 0);
+        std::vector<Operand> xs;
+        for (std::size_t i = 1; i < cell.terms.size(); ++i) xs.push_back(operand(index, i));
+        for (int i = 0; i < cell.width_bits; ++i) {
+          Bits bits;
+          for (const Operand& x : xs) bits.push_back(x.at(i));
+          result.push_back(select(number, number.width() - 1, bits));
+        }
+        return result;
+      }
+      case Op::Pick: {
+        const Operand x = operand(index, 0);
+        for (std::size_t i = 0; i < width; ++i) result.push_back(x.at(static_cast<int>(i)));
+        return result;
+      }
+      case Op::Accumulate:
+        return accumulate(index);
     }
     WEFT_CHECK(false, "unknown cell");
+  }
+
+  // --- slots
+  /// Registers of a state that is `start` when slot 0 comes; what they load follows with set_next.
+  Bits state(int width) {
+    Bits bits;
+    for (int i = 0; i < width; ++i) bits.push_back(gates_.source());
+    return bits;
+  }
+  void set_next(const Bits& state, const Bits& next, std::size_t owner, Int start) {
+    const Cell& cell = netlist_.cells[owner];
+    const int first = cell.op == Op::Slot ? pipeline_.stage[owner] : read_stage(netlist_, pipeline_, owner, 0);
+    const Literal reset = event(first - 1);
+    for (std::size_t i = 0; i < state.size(); ++i) {
+      const bool one = constant_bit(start, static_cast<int>(i)) == kHigh;
+      out_.registers.push_back(
+          {node_of(state[i]), static_cast<std::uint32_t>(owner), next[i], reset, one, false, kHigh});
+    }
+  }
+
+  Bits slot(std::size_t index) {
+    const int width = netlist_.cells[index].width_bits;
+    const Bits count = state(width);
+    Bits one(count.size(), kLow);
+    one[0] = kHigh;
+    set_next(count, chain(count, one, false, kLow), index, 0);
+    return count;
+  }
+
+  /// Of the bits in order of slots, the one that the bits [0, high] of `number` say.
+  Literal select(const Operand& number, int high, const Bits& bits) {
+    if (std::all_of(bits.begin(), bits.end(), [&](Literal bit) { return bit == bits[0]; })) return bits[0];
+    const auto half = static_cast<std::ptrdiff_t>(1) << high;
+    if (static_cast<std::ptrdiff_t>(bits.size()) <= half) return select(number, high - 1, bits);
+    const Literal zero = select(number, high - 1, {bits.begin(), bits.begin() + half});
+    const Literal one = select(number, high - 1, {bits.begin() + half, bits.end()});
+    return multiplexer(number.at(high), one, zero);
+  }
+
+  Bits accumulate(std::size_t index) {
+    const Cell& cell = netlist_.cells[index];
+    const Accumulator parts = accumulator_of(netlist_, cell);
+    const Operand x = operand(index, 0);
+    const Operand kept{state(parts.kept_bits), parts.kept_signed};
+    const auto extended = [](const Operand& a, int from, int width) {
+      Bits bits;
+      for (int i = 0; i < width; ++i) bits.push_back(a.at(from + i));
+      return bits;
+    };
+    const Operand sum{chain(extended(kept, 0, parts.sum_bits), extended(x, 0, parts.sum_bits), false, kLow),
+                      parts.sum_signed};
+    set_next(kept.bits, extended(sum, cell.shift, parts.kept_bits), index, cell.constant);
+    if (parts.low_bits == 0) return extended(sum, 0, cell.width_bits);
+    Bits low = state(parts.low_bits);
+    for (int i = 0; i < parts.low_bits; ++i) {
+      const int from = i + cell.shift;
+      const Literal next = from < parts.low_bits ? low[static_cast<std::size_t>(from)] : sum.at(from - parts.low_bits);
+      out_.registers.push_back({node_of(low[static_cast<std::size_t>(i)]), static_cast<std::uint32_t>(index), next,
+                                kLow, false, false, kHigh});
+    }
+    for (int i = 0; parts.low_bits + i < cell.width_bits; ++i) low.push_back(sum.at(i));
+    low.resize(static_cast<std::size_t>(cell.width_bits));
+    return low;
   }
 
   Bits concat(std::size_t index) {
@@ -294,14 +390,14 @@ class Builder {
       }
       result.insert(result.end(), upper.begin(), upper.end());
     } else {
-      Columns columns(static_cast<std::size_t>(top));
+      BitColumns columns(static_cast<std::size_t>(top));
       for (std::size_t t = 0; t < cell.terms.size(); ++t) {
         Bits bits = word(t, 0);
         if (cell.terms[t].negate) {
           for (Literal& bit : bits) bit ^= 1;
-          put(columns, kHigh, 0);
+          columns.put(kHigh, 0);
         }
-        for (std::size_t i = 0; i < bits.size(); ++i) put(columns, bits[i], i);
+        for (std::size_t i = 0; i < bits.size(); ++i) columns.put(bits[i], i);
       }
       result = compress(columns);
     }
@@ -309,53 +405,10 @@ class Builder {
     return result;
   }
 
-  // --- many summands
-  using Columns = std::vector<std::vector<Literal>>;
-
-  static void put(Columns& columns, Literal bit, std::size_t position) {
-    if (position >= columns.size() || bit == kLow) return;
-    auto& column = columns[position];
-    const auto it = std::find(column.begin(), column.end(), bit);
-    if (it == column.end()) {
-      column.push_back(bit);
-    } else {
-      column.erase(it);
-      put(columns, bit, position + 1);
-    }
-  }
-
-  Bits compress(const Columns& columns) {
-    std::vector<Bits> words;
-    for (std::size_t k = 0;; ++k) {
-      Bits word(columns.size(), kLow);
-      bool any = false;
-      for (std::size_t i = 0; i < columns.size(); ++i) {
-        if (columns[i].size() <= k) continue;
-        word[i] = columns[i][k];
-        any = true;
-      }
-      if (!any) break;
-      words.push_back(std::move(word));
-    }
+  /// The sum of all bits of the columns.
+  Bits compress(const BitColumns& columns) {
+    const std::vector<Bits> words = columns.two_words(gates_);
     if (words.empty()) return Bits(columns.size(), kLow);
-    while (words.size() > 2) {
-      std::vector<Bits> next;
-      std::size_t i = 0;
-      for (; i + 2 < words.size(); i += 3) {
-        Bits ones;
-        Bits twos{kLow};
-        for (std::size_t b = 0; b < columns.size(); ++b) {
-          const Literal half = gates_.differ(words[i][b], words[i + 1][b]);
-          ones.push_back(gates_.differ(half, words[i + 2][b]));
-          twos.push_back(gates_.either(gates_.both(words[i][b], words[i + 1][b]), gates_.both(half, words[i + 2][b])));
-        }
-        twos.pop_back();
-        next.push_back(std::move(ones));
-        next.push_back(std::move(twos));
-      }
-      for (; i < words.size(); ++i) next.push_back(words[i]);
-      words = std::move(next);
-    }
     if (words.size() == 1) return words[0];
     return chain(words[0], words[1], false, kLow);
   }
@@ -372,15 +425,15 @@ class Builder {
       x->is_signed = is_signed;
     }
     if (a.width() < b.width()) std::swap(a, b);
-    Columns columns(width);
+    BitColumns columns(width);
     const int rows = std::min(b.width(), cell.width_bits);
     for (int row = 0; row < rows; ++row) {
       const Literal factor = b.at(row);
       const bool negative = is_signed && row + 1 == b.width();
       for (std::size_t i = static_cast<std::size_t>(row); i < width; ++i) {
-        put(columns, gates_.both(a.at(static_cast<int>(i) - row) ^ (negative ? 1 : 0), factor), i);
+        columns.put(gates_.both(a.at(static_cast<int>(i) - row) ^ (negative ? 1 : 0), factor), i);
       }
-      if (negative) put(columns, factor, static_cast<std::size_t>(row));
+      if (negative) columns.put(factor, static_cast<std::size_t>(row));
     }
     return compress(columns);
   }
@@ -534,7 +587,8 @@ class Builder {
   BitCircuit out_;
   Gates& gates_;
   std::vector<std::vector<Bits>> bits_;  ///< by cell and delay
-  std::map<std::tuple<Literal, Literal, bool>, Literal> registers_;
+  std::vector<int> delay_;               ///< by cell: stages to its last reader
+  std::map<std::tuple<Literal, Literal, bool, Literal>, Literal> registers_;
   /// Select, when one, when zero of bits that word-level multiplexers with a constant drive.
   std::unordered_map<Literal, std::tuple<Literal, Literal, Literal>> multiplexers_;
   std::unordered_map<std::string, Half> known_halves_;

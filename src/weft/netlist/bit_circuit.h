@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "weft/netlist/gates.h"
@@ -20,6 +21,7 @@ struct BitRegister {
   Literal reset = kLow;  ///< constant zero: none
   bool reset_value = false;
   bool inverted_reset = false;  ///< the multiplexer selects it with a zero: the inverter is the register's own
+  Literal load = kHigh;         ///< its enable; constant one: loads every cycle
 };
 
 /// A carry chain: bit i is select[i] ^ carry and drives the source outputs[i] (0: nobody reads it); the next carry is
@@ -44,6 +46,7 @@ struct BitCircuit {
   std::vector<CarryChain> chains;
   std::vector<HardReads> hard;
   std::vector<Literal> outputs;
+  std::vector<std::pair<int, Literal>> events;  ///< bits from outside that say that an event is in a stage
 };
 
 /// Cells that are no logic to be mapped: block memories with their register inside, hard multipliers, adders made of

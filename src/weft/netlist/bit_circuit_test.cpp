@@ -29,13 +29,16 @@ struct Fixture {
   };
   /// Registers behind the inputs and in front of the outputs.
   Total count(const std::vector<NetId>& outputs, int more_stages = 0) {
-    for (const NetId net : outputs) netlist.outputs.push_back({"y", {net}, 64, true});
     Pipeline pipeline;
     pipeline.stage.assign(netlist.cells.size(), 1);
     for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
       if (netlist.cells[i].op == Op::Input) pipeline.stage[i] = 0;
     }
     pipeline.output_stage = 2 + more_stages;
+    return count(outputs, pipeline);
+  }
+  Total count(const std::vector<NetId>& outputs, const Pipeline& pipeline) {
+    for (const NetId net : outputs) netlist.outputs.push_back({"y", {net}, 64, true});
     const std::vector<Hard> hard(netlist.cells.size(), Hard::No);
     const BitUsage usage = count_bits(bit_circuit(netlist, pipeline, hard), netlist.cells.size(), true, false);
     const auto sum = [](const auto& list) { return std::accumulate(list.begin(), list.end(), std::int64_t{0}); };
@@ -87,6 +90,22 @@ TEST(BitCircuit, TablesShareEqualHalves) {
 TEST(BitCircuit, LongChainsAreShiftRegisters) {
   Fixture f;
   EXPECT_EQ(f.count({f.x}, 1), (Fixture::Total{0, 0, 8}));
+}
+
+TEST(BitCircuit, ASumOverSlotsHasItsStartAsResetAndSet) {
+  Fixture f;
+  std::vector<NetId> xs{f.x};
+  for (int i = 0; i < 2; ++i) xs.push_back(f.builder.input({-128, 127, 0}));
+  const NetId slot = f.builder.slot(3);
+  const NetId selected = f.builder.select(slot, xs);
+  const fixed::Range known{-300, 400, 0};
+  const NetId sum = f.builder.accumulate(selected, 5, 0, &known);
+  Pipeline pipeline{.stage = std::vector<int>(f.netlist.cells.size(), 0), .output_stage = 5, .interval = 3};
+  pipeline.stage[slot.index] = pipeline.stage[selected.index] = 1;
+  pipeline.stage[sum.index] = 4;
+  // A table per bit for the choice of three, one per bit of the sum and one of the counter. Registers: three inputs,
+  // the counter, the choice, the sum so far and the result.
+  EXPECT_EQ(f.count({sum}, pipeline), (Fixture::Total{8 + 10 + 1, 3 * 8 + 2 + 8 + 10 + 10, 0}));
 }
 
 }  // namespace

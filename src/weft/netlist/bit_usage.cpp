@@ -52,29 +52,36 @@ class Counter {
     index(circuit_.hard, Block);
     for (std::size_t i = 0; i < circuit_.registers.size(); ++i)
       by_source_[circuit_.registers[i].node] = {Register, i, 0};
-    built_.assign(circuit_.chains.size(), false);
     block_seen_.assign(circuit_.hard.size(), false);
     for (const Literal output : circuit_.outputs) read(output);
-    for (std::size_t i = count; i-- > 0;) {
-      if (!live_[i]) continue;
-      for (int k = 0; k < Gates::input_count(nodes_[i].kind); ++k) live_[node_of(nodes_[i].inputs[k])] = true;
-      const auto [what, where, bit] = by_source_[i];
-      if (what == Register) {
-        const BitRegister& r = circuit_.registers[where];
-        read(r.data);
-        read(r.reset);
-      } else if (what == Chain) {
-        // The highest bit that is read comes first; what would carry out of it is not built.
-        if (built_[where]) continue;
-        built_[where] = true;
-        const CarryChain& chain = circuit_.chains[where];
-        for (std::size_t k = 0; k <= bit; ++k) {
-          read(chain.select[k]);
-          if (k < bit) read(chain.data[k]);
+    // From the outputs backward; again while registers that feed themselves have brought something new.
+    std::vector<std::size_t> reached(circuit_.chains.size(), 0);  // bits of a chain that are built
+    std::vector<bool> seen(count, false);
+    for (bool again = true; again;) {
+      again = false;
+      for (std::size_t i = count; i-- > 0;) {
+        if (!live_[i] || seen[i]) continue;
+        seen[i] = again = true;
+        for (int k = 0; k < Gates::input_count(nodes_[i].kind); ++k) live_[node_of(nodes_[i].inputs[k])] = true;
+        const auto [what, where, bit] = by_source_[i];
+        if (what == Register) {
+          const BitRegister& r = circuit_.registers[where];
+          read(r.data);
+          read(r.reset);
+          read(r.load);
+        } else if (what == Chain) {
+          // What would carry out of the highest bit that is read is not built.
+          const CarryChain& chain = circuit_.chains[where];
+          std::size_t& built = reached[where];
+          for (std::size_t k = built; k <= bit; ++k) {
+            read(chain.select[k]);
+            if (k > 0) read(chain.data[k - 1]);
+          }
+          built = std::max(built, bit + 1);
+        } else if (what == Block && !block_seen_[where]) {
+          block_seen_[where] = true;
+          for (const Literal x : circuit_.hard[where].inputs) read(x);
         }
-      } else if (what == Block && !block_seen_[where]) {
-        block_seen_[where] = true;
-        for (const Literal x : circuit_.hard[where].inputs) read(x);
       }
     }
   }
@@ -147,10 +154,11 @@ class Counter {
     std::vector<bool> is_head(nodes_.size(), true);
     const auto is_link = [&](std::uint32_t node) {
       const auto& [what, where, bit] = by_source_[node];
-      return what == Register && is_constant(circuit_.registers[where].reset);
+      return what == Register && is_constant(circuit_.registers[where].reset) &&
+             circuit_.registers[where].load == kHigh;
     };
     for (const BitRegister& r : circuit_.registers) {
-      if (!live_[r.node] || !is_constant(r.reset) || (r.data & 1) != 0) continue;
+      if (!live_[r.node] || !is_constant(r.reset) || r.load != kHigh || (r.data & 1) != 0) continue;
       const std::uint32_t from = node_of(r.data);
       if (!is_link(from) || uses_[from] + readers[from] != 1) continue;
       next[from] = r.node;
@@ -189,7 +197,6 @@ class Counter {
   std::vector<int> distinct_;  ///< signals of a node that are read so: each has a table
   std::vector<std::uint32_t> wanted_;
   std::vector<Source> by_source_;
-  std::vector<bool> built_;
   std::vector<bool> block_seen_;
 };
 

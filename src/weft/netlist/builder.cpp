@@ -36,7 +36,7 @@ std::size_t hash_of(const Cell& cell) {
 bool same(const Cell& a, const Cell& b) {
   return a.op == b.op && a.shift == b.shift && a.width_bits == b.width_bits && a.is_signed == b.is_signed &&
          a.constant == b.constant && a.constant_hi == b.constant_hi && a.table == b.table && a.terms == b.terms &&
-         a.range == b.range;
+         a.range == b.range && a.slots == b.slots;
 }
 
 /// a + b of shifted ranges, nullopt beyond 126 bits.
@@ -86,11 +86,15 @@ NetId Builder::add(Cell cell, const Range* known) {
     if (cell.range.lo > cell.range.hi) cell.range = Range{known->lo, known->hi, 0};
   }
   if (cell.op != Op::Input && cell.op != Op::Constant && cell.range.lo == cell.range.hi) return constant(cell.range.lo);
+  // Pick and Accumulate end the slots, Slot and Select say theirs.
+  if (cell.op != Op::Pick && cell.op != Op::Accumulate) {
+    for (const Term& term : cell.terms) cell.slots = std::max(cell.slots, at(term.net).slots);
+  }
   cell.is_signed = cell.range.lo < 0;
   cell.width_bits = width_of(cell.range);
   if (cell.width_bits > 126) return fail();
   const std::size_t hash = hash_of(cell);
-  if (cell.op != Op::Input) {
+  if (cell.op != Op::Input && cell.op != Op::Slot) {
     const auto [begin, end] = known_cells_.equal_range(hash);
     for (auto it = begin; it != end; ++it) {
       if (same(netlist_.cells[it->second], cell)) return NetId{it->second};
@@ -356,6 +360,66 @@ NetId Builder::multiply(NetId a, NetId b, const Range* known) {
   cell.op = Op::Multiply;
   cell.terms = {{a, 0, false}, {b, 0, false}};
   cell.range = *range_ab;
+  return add(std::move(cell), known);
+}
+
+NetId Builder::slot(int slots) {
+  WEFT_CHECK(slots > 1, "a single slot needs no counter");
+  Cell cell;
+  cell.op = Op::Slot;
+  cell.slots = slots;
+  cell.range = Range{0, slots - 1, 0};
+  return add(std::move(cell));
+}
+
+NetId Builder::select(NetId slot, const std::vector<NetId>& xs) {
+  WEFT_CHECK(at(slot).op == Op::Slot && xs.size() == static_cast<std::size_t>(at(slot).slots), "one operand per slot");
+  if (std::all_of(xs.begin(), xs.end(), [&](NetId x) { return is_constant(x); })) {
+    std::vector<Int> values;
+    for (const NetId x : xs) values.push_back(at(x).constant);
+    return table(slot, 0, std::move(values));
+  }
+  Cell cell;
+  cell.op = Op::Select;
+  cell.terms.push_back({slot, 0, false});
+  cell.range = range(xs[0]);
+  for (const NetId x : xs) {
+    cell.terms.push_back({x, 0, false});
+    cell.range = fixed::unite(cell.range, range(x));
+  }
+  return add(std::move(cell));
+}
+
+NetId Builder::pick(NetId x, int slot, const Range* known) {
+  if (is_constant(x)) return x;
+  Cell cell;
+  cell.op = Op::Pick;
+  cell.terms = {{x, 0, false}};
+  cell.shift = slot;
+  cell.range = range(x);
+  return add(std::move(cell), known);
+}
+
+NetId Builder::accumulate(NetId x, Int start, int shift, const Range* known) {
+  const int slots = at(x).slots;
+  WEFT_CHECK(slots > 1, "there are slots to add");
+  Int lo = start;
+  Int hi = start;
+  for (int k = 0; k < slots; ++k) {
+    const auto a = fixed::checked_shift_left(range(x).lo, k * shift);
+    const auto b = fixed::checked_shift_left(range(x).hi, k * shift);
+    const auto l = a ? fixed::checked_add(lo, *a) : std::nullopt;
+    const auto h = b ? fixed::checked_add(hi, *b) : std::nullopt;
+    if (!l || !h) return fail();
+    lo = *l;
+    hi = *h;
+  }
+  Cell cell;
+  cell.op = Op::Accumulate;
+  cell.terms = {{x, 0, false}};
+  cell.constant = start;
+  cell.shift = shift;
+  cell.range = Range{lo, hi, 0};
   return add(std::move(cell), known);
 }
 

@@ -48,6 +48,15 @@ class Builder {
   NetId logic_xor(NetId a, NetId b);
   NetId multiply(NetId a, NetId b, const fixed::Range* known = nullptr);
 
+  /// A counter of slots of its own, 0 in the first slot of every event.
+  NetId slot(int slots);
+  /// xs[k] in slot k of `slot`, which is a net that slot() made.
+  NetId select(NetId slot, const std::vector<NetId>& xs);
+  /// The value of x in that slot.
+  NetId pick(NetId x, int slot, const fixed::Range* known = nullptr);
+  /// start + the sum over the slots k of x of x * 2^(k * shift).
+  NetId accumulate(NetId x, Int start, int shift, const fixed::Range* known = nullptr);
+
   [[nodiscard]] const Cell& at(NetId net) const { return netlist_.at(net); }
   [[nodiscard]] const fixed::Range& range(NetId net) const { return netlist_.at(net).range; }
   [[nodiscard]] bool is_constant(NetId net) const { return netlist_.at(net).op == Op::Constant; }

@@ -147,6 +147,7 @@ class HdlModule {
     int width_bits = 1;
     Expr next;
     bool with_reset = false;
+    std::string load;  ///< the bit that lets it load; none: every edge
   };
   using Item = std::variant<Comment, Wire, Assign, Table, Instance, Reg>;
 
@@ -172,11 +173,15 @@ class HdlModule {
   }
   /// A register loaded on every rising edge of clk (while `enable`, when set_enable was called).
   void reg(const std::string& reg, int width_bits, const Expr& next) {
-    items_.emplace_back(Reg{reg, width_bits, next, false});
+    items_.emplace_back(Reg{reg, width_bits, next, false, {}});
+  }
+  /// The same, loaded only on edges at which the bit `load` is high.
+  void reg_loaded(const std::string& reg, int width_bits, const Expr& next, const std::string& load) {
+    items_.emplace_back(Reg{reg, width_bits, next, false, load});
   }
   /// The same, cleared while `rst` is high.
   void reg_with_reset(const std::string& reg, int width_bits, const Expr& next) {
-    items_.emplace_back(Reg{reg, width_bits, next, true});
+    items_.emplace_back(Reg{reg, width_bits, next, true, {}});
   }
   void set_enable(const std::string& enable) { enable_ = enable; }
 

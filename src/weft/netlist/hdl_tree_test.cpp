@@ -54,11 +54,13 @@ TEST(Verilog, PrintsAllItsParts) {
   m.header("what it is");
   m.input("clk", 1);
   m.input("rst", 1);
+  m.input("at3", 1);
   m.input("x", 4);
   m.output("y", 2);
   m.table("f", 2, 1, 0, {1, 3});
   m.wire("w", 2, Expr::call("f", Expr::bit("x", 0)), "note");
   m.reg("r", 2, Expr::name("w"));
+  m.reg_loaded("h", 2, Expr::name("r"), "at3");
   m.reg_with_reset("v", 1, Expr::bit("x", 1));
   m.set_enable("ce");
   m.assign("y", Expr::name("r"));
@@ -67,6 +69,7 @@ TEST(Verilog, PrintsAllItsParts) {
             "module top (\n"
             "  input  wire clk,\n"
             "  input  wire rst,\n"
+            "  input  wire at3,\n"
             "  input  wire [3:0] x,\n"
             "  output wire [1:0] y);\n"
             "\n"
@@ -80,11 +83,16 @@ TEST(Verilog, PrintsAllItsParts) {
             "  endfunction\n"
             "  wire [1:0] w = f(x[0]);  // note\n"
             "  reg [1:0] r;\n"
+            "  reg [1:0] h;\n"
             "  reg v;\n"
             "  assign y = r;\n"
             "\n"
             "  always @(posedge clk) if (ce) begin\n"
             "    r <= w;\n"
+            "  end\n"
+            "\n"
+            "  always @(posedge clk) if (ce && at3) begin\n"
+            "    h <= r;\n"
             "  end\n"
             "\n"
             "  always @(posedge clk) begin\n"

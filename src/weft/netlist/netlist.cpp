@@ -19,22 +19,13 @@ struct OpInfo {
   std::size_t max_terms;
 };
 
-constexpr std::array<OpInfo, 16> kOps = {{{"input", 0, 0},
-                                          {"constant", 0, 0},
-                                          {"sum", 1, 3},
-                                          {"concat", 1, 1u << 20},
-                                          {"slice", 1, 1},
-                                          {"at_least", 1, 1},
-                                          {"equal", 1, 1},
-                                          {"at_least_net", 2, 2},
-                                          {"mux", 3, 3},
-                                          {"clamp", 1, 1},
-                                          {"table", 1, 1},
-                                          {"not", 1, 1},
-                                          {"and", 2, 3},
-                                          {"or", 2, 3},
-                                          {"xor", 2, 2},
-                                          {"multiply", 2, 2}}};
+constexpr std::array<OpInfo, 20> kOps = {{{"input", 0, 0},         {"constant", 0, 0},     {"sum", 1, 3},
+                                          {"concat", 1, 1u << 20}, {"slice", 1, 1},        {"at_least", 1, 1},
+                                          {"equal", 1, 1},         {"at_least_net", 2, 2}, {"mux", 3, 3},
+                                          {"clamp", 1, 1},         {"table", 1, 1},        {"not", 1, 1},
+                                          {"and", 2, 3},           {"or", 2, 3},           {"xor", 2, 2},
+                                          {"multiply", 2, 2},      {"slot", 0, 0},         {"select", 3, 1u << 20},
+                                          {"pick", 1, 1},          {"accumulate", 1, 1}}};
 
 /// The low `width` bits of `value`, read with the sign wanted.
 Int wrap(UInt value, int width, bool is_signed) {
@@ -46,6 +37,41 @@ Int wrap(UInt value, int width, bool is_signed) {
 }
 
 bool is_one_bit(const Cell& cell) { return cell.width_bits == 1 && !cell.is_signed; }
+
+/// What is wrong with the slots of a cell and its operands.
+std::string verify_slots(const Netlist& netlist, const Cell& cell) {
+  const auto operand = [&](std::size_t i) -> const Cell& { return netlist.at(cell.terms[i].net); };
+  if (cell.slots < 1) return "no slot";
+  switch (cell.op) {
+    case Op::Slot:
+      if (cell.slots < 2) return "a slot alone";
+      if (cell.range.lo != 0 || cell.range.hi != cell.slots - 1) return "range is not that of its slots";
+      return {};
+    case Op::Select:
+      if (operand(0).op != Op::Slot || operand(0).slots != cell.slots) return "select is no slot of its own";
+      if (cell.terms.size() != static_cast<std::size_t>(cell.slots) + 1) return "not one operand per slot";
+      for (std::size_t i = 1; i < cell.terms.size(); ++i) {
+        if (operand(i).slots != 1) return "operand has slots";
+      }
+      return {};
+    case Op::Pick:
+    case Op::Accumulate:
+      if (cell.slots != 1 || operand(0).slots < 2) return "operand has no slots";
+      if (cell.shift < 0 || cell.shift > 126) return "shift out of range";
+      if (cell.op == Op::Pick && cell.shift >= operand(0).slots) return "slot out of range";
+      return {};
+    default: {
+      int slots = 1;
+      for (const Term& term : cell.terms) slots = std::max(slots, netlist.at(term.net).slots);
+      if (cell.slots != slots) return "slots do not follow from the operands";
+      for (const Term& term : cell.terms) {
+        const Cell& x = netlist.at(term.net);
+        if (x.op != Op::Constant && x.slots != slots) return "operands of different slots";
+      }
+      return {};
+    }
+  }
+}
 
 std::string verify_cell(const Netlist& netlist, std::size_t index) {
   const Cell& cell = netlist.cells[index];
@@ -62,6 +88,7 @@ std::string verify_cell(const Netlist& netlist, std::size_t index) {
   if (cell.is_signed != (cell.range.lo < 0)) return "sign does not follow from the range";
   if (cell.width_bits != width_of(cell.range)) return "width does not follow from the range";
   if (cell.module >= netlist.modules.size()) return "unknown module";
+  if (std::string what = verify_slots(netlist, cell); !what.empty()) return what;
   const auto operand = [&](std::size_t i) -> const Cell& { return netlist.at(cell.terms[i].net); };
   switch (cell.op) {
     case Op::Sum: {
@@ -106,8 +133,26 @@ std::string verify_cell(const Netlist& netlist, std::size_t index) {
   return {};
 }
 
-Int evaluate_cell(const Netlist& netlist, const Cell& cell, const std::vector<Int>& values) {
-  const auto value = [&](std::size_t i) { return values[cell.terms[i].net.index]; };
+/// Values of nets, one after the other those of the slots of a net.
+class Values {
+ public:
+  explicit Values(const Netlist& netlist) : netlist_(netlist), first_(netlist.cells.size() + 1, 0) {
+    for (std::size_t i = 0; i < netlist.cells.size(); ++i)
+      first_[i + 1] = first_[i] + static_cast<std::size_t>(netlist.cells[i].slots);
+    values_.assign(first_.back(), 0);
+  }
+  [[nodiscard]] Int& at(std::size_t net, int slot) {
+    return values_[first_[net] + static_cast<std::size_t>(netlist_.cells[net].slots > 1 ? slot : 0)];
+  }
+
+ private:
+  const Netlist& netlist_;
+  std::vector<std::size_t> first_;
+  std::vector<Int> values_;
+};
+
+Int evaluate_cell(const Netlist& netlist, const Cell& cell, Values& values, int slot) {
+  const auto value = [&](std::size_t i) { return values.at(cell.terms[i].net.index, slot); };
   UInt result = 0;
   switch (cell.op) {
     case Op::Input:
@@ -118,7 +163,7 @@ Int evaluate_cell(const Netlist& netlist, const Cell& cell, const std::vector<In
     case Op::Sum:
     case Op::Concat:
       for (const Term& term : cell.terms) {
-        const UInt shifted = static_cast<UInt>(values[term.net.index]) << term.shift;
+        const UInt shifted = static_cast<UInt>(values.at(term.net.index, slot)) << term.shift;
         result += term.negate ? UInt{0} - shifted : shifted;
       }
       break;
@@ -159,6 +204,22 @@ Int evaluate_cell(const Netlist& netlist, const Cell& cell, const std::vector<In
     case Op::Multiply:
       result = static_cast<UInt>(value(0)) * static_cast<UInt>(value(1));
       break;
+    case Op::Slot:
+      result = static_cast<UInt>(slot);
+      break;
+    case Op::Select:
+      result = static_cast<UInt>(value(static_cast<std::size_t>(slot) + 1));
+      break;
+    case Op::Pick:
+      result = static_cast<UInt>(values.at(cell.terms[0].net.index, cell.shift));
+      break;
+    case Op::Accumulate: {
+      result = static_cast<UInt>(cell.constant);
+      const int slots = netlist.at(cell.terms[0].net).slots;
+      for (int k = 0; k < slots && k * cell.shift < 128; ++k)
+        result += static_cast<UInt>(values.at(cell.terms[0].net.index, k)) << (k * cell.shift);
+      break;
+    }
   }
   return wrap(result, cell.width_bits, cell.is_signed);
 }
@@ -178,6 +239,23 @@ int lowest_bit(const Netlist& netlist, const Term& term) {
 }
 
 }  // namespace
+
+Accumulator accumulator_of(const Netlist& netlist, const Cell& cell) {
+  const Cell& x = netlist.at(cell.terms[0].net);
+  // Without a shift all is modulo the result's width, whatever sums lie between.
+  if (cell.shift == 0) return {cell.width_bits, cell.is_signed, cell.width_bits, cell.is_signed, 0};
+  fixed::Range kept{cell.constant, cell.constant, 0};
+  fixed::Range all_kept = kept;
+  fixed::Range sum{kept.lo + x.range.lo, kept.hi + x.range.hi, 0};
+  fixed::Range all_sums = sum;
+  for (int k = 1; k < x.slots; ++k) {
+    kept = {fixed::floor_shift(sum.lo, cell.shift), fixed::floor_shift(sum.hi, cell.shift), 0};
+    sum = {kept.lo + x.range.lo, kept.hi + x.range.hi, 0};
+    all_kept = fixed::unite(all_kept, kept);
+    all_sums = fixed::unite(all_sums, sum);
+  }
+  return {width_of(all_sums), all_sums.lo < 0, width_of(all_kept), all_kept.lo < 0, (x.slots - 1) * cell.shift};
+}
 
 std::size_t lowest_term(const Netlist& netlist, const Cell& cell) {
   std::size_t low = 0;
@@ -240,25 +318,30 @@ std::string verify(const Netlist& netlist) {
 }
 
 std::vector<Int> evaluate(const Netlist& netlist, const std::vector<std::vector<Int>>& inputs, bool check_ranges) {
-  std::vector<Int> values(netlist.cells.size(), 0);
+  Values values(netlist);
   WEFT_CHECK(inputs.size() == netlist.inputs.size(), "one vector per input port");
   for (std::size_t p = 0; p < inputs.size(); ++p) {
     const auto& elements = netlist.inputs[p].elements;
     WEFT_CHECK(inputs[p].size() == elements.size(), "one value per element of an input port");
     for (std::size_t e = 0; e < elements.size(); ++e) {
-      values[elements[e].index] =
+      values.at(elements[e].index, 0) =
           wrap(static_cast<UInt>(inputs[p][e]), netlist.at(elements[e]).width_bits, netlist.at(elements[e]).is_signed);
     }
   }
+  std::vector<Int> last(netlist.cells.size(), 0);
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
     const Cell& cell = netlist.cells[i];
-    if (cell.op != Op::Input) values[i] = evaluate_cell(netlist, cell, values);
-    WEFT_CHECK(!check_ranges || (values[i] >= cell.range.lo && values[i] <= cell.range.hi),
-               fmt::format("net {} `{}` of `{}` is {}, outside of its range [{}, {}]", i, cell.name,
-                           netlist.modules[cell.module].name, fixed::to_string(values[i]),
-                           fixed::to_string(cell.range.lo), fixed::to_string(cell.range.hi)));
+    for (int slot = 0; slot < cell.slots; ++slot) {
+      Int& value = values.at(i, slot);
+      if (cell.op != Op::Input) value = evaluate_cell(netlist, cell, values, slot);
+      last[i] = value;
+      WEFT_CHECK(!check_ranges || (value >= cell.range.lo && value <= cell.range.hi),
+                 fmt::format("net {} `{}` of `{}` is {}, outside of its range [{}, {}]", i, cell.name,
+                             netlist.modules[cell.module].name, fixed::to_string(value),
+                             fixed::to_string(cell.range.lo), fixed::to_string(cell.range.hi)));
+    }
   }
-  return values;
+  return last;
 }
 
 std::string dump(const Netlist& netlist) {
@@ -266,8 +349,10 @@ std::string dump(const Netlist& netlist) {
   auto out = std::back_inserter(text);
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
     const Cell& cell = netlist.cells[i];
-    fmt::format_to(out, "%{} {}.{} {}{} = {}", i, netlist.modules[cell.module].name, cell.name,
-                   cell.is_signed ? 's' : 'u', cell.width_bits, to_string(cell.op));
+    fmt::format_to(out, "%{} {}.{} {}{}", i, netlist.modules[cell.module].name, cell.name, cell.is_signed ? 's' : 'u',
+                   cell.width_bits);
+    if (cell.slots > 1) fmt::format_to(out, " x {}", cell.slots);
+    fmt::format_to(out, " = {}", to_string(cell.op));
     for (const Term& term : cell.terms) {
       fmt::format_to(out, " {}%{}", term.negate ? "-" : "", term.net.index);
       if (term.shift != 0) fmt::format_to(out, "<<{}", term.shift);
@@ -283,6 +368,13 @@ std::string dump(const Netlist& netlist) {
         break;
       case Op::Slice:
         fmt::format_to(out, " >> {}", cell.shift);
+        break;
+      case Op::Pick:
+        fmt::format_to(out, " slot {}", cell.shift);
+        break;
+      case Op::Accumulate:
+        fmt::format_to(out, " {}", fixed::to_string(cell.constant));
+        if (cell.shift != 0) fmt::format_to(out, ", {} bits per slot", cell.shift);
         break;
       case Op::Table:
         fmt::format_to(out, " table {} from {}", cell.table, fixed::to_string(cell.constant));

@@ -21,6 +21,8 @@ struct NetId {
 };
 
 /// What a cell computes. All values are integers; the result is taken modulo 2^width_bits and read with the net's sign.
+/// A net has one value per event, or one per slot: `slots` values that follow each other in as many cycles. A cell
+/// whose operands have slots works on them slot by slot; Slot and Select make such nets, Pick and Accumulate end them.
 enum class Op : std::uint8_t {
   Input,       ///< element of an input port
   Constant,    ///< `constant`
@@ -38,6 +40,10 @@ enum class Op : std::uint8_t {
   Or,          ///< of two or three one-bit nets
   Xor,         ///< of two one-bit nets
   Multiply,    ///< a * b
+  Slot,        ///< the number of the slot, 0 to slots - 1
+  Select,      ///< terms[0] is a Slot; in slot k the value of terms[k + 1]
+  Pick,        ///< the value of the operand in slot `shift`
+  Accumulate,  ///< constant + sum over the slots k of x * 2^(k * shift)
 };
 std::string_view to_string(Op op);
 
@@ -54,7 +60,8 @@ struct Cell {
   bool is_signed = false;  ///< of the result: two's complement when true
   std::uint32_t module = 0;
   int width_bits = 1;  ///< of the result
-  int shift = 0;       ///< Slice
+  int slots = 1;       ///< values of the result per event
+  int shift = 0;       ///< Slice, Pick, Accumulate
   std::uint32_t table = 0;
   std::vector<Term> terms;
   Int constant = 0;
@@ -101,7 +108,19 @@ std::size_t lowest_term(const Netlist& netlist, const Cell& cell);
 /// Empty when order, operand counts, widths, ranges, tables and names are sound, else what is wrong.
 std::string verify(const Netlist& netlist);
 
-/// The values of all nets for one sample, without any notion of time. inputs[p] holds the elements of port p.
+/// The parts of an Accumulate. In every slot its adder gives kept + x. The low `shift` bits of that are bits of the
+/// result, which wait in `low_bits` more registers; what is above is kept for the next slot.
+struct Accumulator {
+  int sum_bits = 1;
+  bool sum_signed = false;
+  int kept_bits = 1;
+  bool kept_signed = false;
+  int low_bits = 0;
+};
+Accumulator accumulator_of(const Netlist& netlist, const Cell& cell);
+
+/// The values of all nets for one sample, without any notion of time: of nets with slots those of the last one.
+/// inputs[p] holds the elements of port p.
 /// Values outside of a net's range are an InternalError when `check_ranges`.
 std::vector<Int> evaluate(const Netlist& netlist, const std::vector<std::vector<Int>>& inputs,
                           bool check_ranges = true);

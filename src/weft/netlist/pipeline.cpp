@@ -9,6 +9,7 @@
 
 #include "weft/diag/diag.h"
 #include "weft/netlist/register_cut.h"
+#include "weft/netlist/slot_schedule.h"
 
 // Placing registers. A pipeline of S stages is a chain of sets D_0, D_1, ..., D_{S-2} of cells, D_k being all cells
 // done before the cut between the stages k and k+1; its register bits are the sum over k of the widths of the nets that
@@ -25,14 +26,7 @@ namespace weft::netlist {
 
 namespace {
 
-constexpr double kSlack = 1e-6;
 constexpr int kMaxPhases = 400;
-
-/// Joins a cell of delay `d` to `before` picoseconds of its stage: whether both fit. A cell slower than the stage may
-/// stand alone; wiring always fits.
-bool fits(double before, double d, double budget) {
-  return before + d <= std::max(budget, before) + kSlack || (before <= 0.0 && budget > 0.0);
-}
 
 class Scheduler {
  public:
@@ -303,24 +297,53 @@ class Scheduler {
 
 Pipeline make_pipeline(const Netlist& netlist, const std::vector<double>& delay_ps, const PipelineOptions& options,
                        Context& ctx) {
+  if (options.interval > 1) return schedule_slots(netlist, delay_ps, options, ctx);
   return Scheduler(netlist, delay_ps, options).run(ctx);
 }
 
 int count_stages(const Netlist& netlist, const std::vector<double>& delay_ps, const PipelineOptions& options) {
+  if (options.interval > 1) return count_slot_stages(netlist, delay_ps, options);
   return Scheduler(netlist, delay_ps, options).schedule_early();
 }
 
-std::vector<int> register_depths(const Netlist& netlist, const Pipeline& pipeline) {
-  std::vector<int> depth(netlist.cells.size(), 0);
+int read_stage(const Netlist& netlist, const Pipeline& pipeline, std::size_t cell, std::size_t term) {
+  return pipeline.stage[cell] + read_offset(netlist, netlist.cells[cell], term);
+}
+
+int registers_until(const Netlist& netlist, const Pipeline& pipeline, NetId net, int stage) {
+  const Cell& cell = netlist.at(net);
+  if (cell.op == Op::Constant) return 0;
+  const int delay = std::max(0, stage - pipeline.stage[net.index]);
+  return cell.slots > 1 ? delay : (delay + pipeline.interval - 1) / pipeline.interval;
+}
+
+std::vector<int> read_delays(const Netlist& netlist, const Pipeline& pipeline) {
+  std::vector<int> delay(netlist.cells.size(), 0);
   const auto need = [&](NetId net, int stage) {
     if (netlist.at(net).op == Op::Constant) return;
-    depth[net.index] = std::max(depth[net.index], stage - pipeline.stage[net.index]);
+    delay[net.index] = std::max(delay[net.index], stage - pipeline.stage[net.index]);
   };
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
-    for (const Term& term : netlist.cells[i].terms) need(term.net, pipeline.stage[i]);
+    for (std::size_t t = 0; t < netlist.cells[i].terms.size(); ++t)
+      need(netlist.cells[i].terms[t].net, read_stage(netlist, pipeline, i, t));
   }
   for (const Port& port : netlist.outputs) {
     for (NetId net : port.elements) need(net, pipeline.output_stage);
+  }
+  return delay;
+}
+
+int load_stage(const Netlist& netlist, const Pipeline& pipeline, std::size_t cell, int index, int delay) {
+  if (pipeline.interval == 1 || netlist.cells[cell].slots > 1) return -1;
+  const int before = (index - 1) * pipeline.interval;
+  return delay > before + 1 ? pipeline.stage[cell] + before : -1;
+}
+
+std::vector<int> register_depths(const Netlist& netlist, const Pipeline& pipeline) {
+  std::vector<int> depth = read_delays(netlist, pipeline);
+  for (std::size_t i = 0; i < depth.size(); ++i) {
+    const NetId net{static_cast<std::uint32_t>(i)};
+    depth[i] = registers_until(netlist, pipeline, net, pipeline.stage[i] + depth[i]);
   }
   return depth;
 }
@@ -335,10 +358,11 @@ std::int64_t register_bits(const Netlist& netlist, const Pipeline& pipeline) {
 bool lowest_bit_apart(const Netlist& netlist, const Pipeline& pipeline, std::uint32_t sum, bool ternary_cells) {
   const auto& terms = netlist.cells[sum].terms;
   WEFT_CHECK(terms.size() == 2, "a sum of two terms");
-  const auto reads_chain = [&](const Term& term) {
-    const Cell& x = netlist.at(term.net);
-    return x.op == Op::Sum && pipeline.stage[term.net.index] == pipeline.stage[sum] &&
-           !(ternary_cells && x.terms.size() == 3);
+  const auto reads_chain = [&](std::size_t term) {
+    const NetId net = terms[term].net;
+    const Cell& x = netlist.at(net);
+    return x.op == Op::Sum && !(ternary_cells && x.terms.size() == 3) &&
+           registers_until(netlist, pipeline, net, read_stage(netlist, pipeline, sum, term)) == 0;
   };
   for (const Term& term : terms) {
     if (netlist.at(term.net).op == Op::Constant) return false;
@@ -346,19 +370,23 @@ bool lowest_bit_apart(const Netlist& netlist, const Pipeline& pipeline, std::uin
   const std::size_t positive = terms[0].negate ? 1 : 0;
   const Term& a = terms[positive];
   const Term& b = terms[1 - positive];
-  return reads_chain(a) || reads_chain(b) || (b.negate && b.shift < a.shift);
+  return reads_chain(0) || reads_chain(1) || (b.negate && b.shift < a.shift);
 }
 
 std::string verify(const Netlist& netlist, const Pipeline& pipeline, const std::vector<double>& delay_ps) {
   if (pipeline.stage.size() != netlist.cells.size()) return "one stage per cell";
   std::vector<double> time(netlist.cells.size(), 0.0);
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
-    if (netlist.cells[i].op == Op::Input && pipeline.stage[i] != 0) return "an input is not in stage 0";
-    for (const Term& term : netlist.cells[i].terms) {
-      const std::uint32_t x = term.net.index;
+    const Cell& cell = netlist.cells[i];
+    if (cell.op == Op::Input && pipeline.stage[i] != 0) return "an input is not in stage 0";
+    if (cell.op == Op::Slot && pipeline.stage[i] < 1) return "a counter starts before its event is there";
+    if (cell.slots > pipeline.interval) return "more slots than cycles";
+    for (std::size_t t = 0; t < cell.terms.size(); ++t) {
+      const std::uint32_t x = cell.terms[t].net.index;
       if (netlist.cells[x].op == Op::Constant) continue;
-      if (pipeline.stage[x] > pipeline.stage[i]) return fmt::format("cell {} reads cell {} of a later stage", i, x);
-      if (pipeline.stage[x] == pipeline.stage[i]) time[i] = std::max(time[i], time[x]);
+      const int stage = read_stage(netlist, pipeline, i, t);
+      if (pipeline.stage[x] > stage) return fmt::format("cell {} reads cell {} of a later stage", i, x);
+      if (pipeline.stage[x] == stage) time[i] = std::max(time[i], time[x]);
     }
     time[i] += delay_ps[i];
     if (time[i] > pipeline.worst_ps + kSlack) return fmt::format("the stage of cell {} is longer than said", i);

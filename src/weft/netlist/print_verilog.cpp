@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "weft/diag/diag.h"
 
 namespace weft::netlist {
@@ -143,12 +145,17 @@ struct ItemPrinter {
 std::string registers(const HdlModule& module) {
   const std::string& enable = module.enable();
   std::string loads;
+  std::map<std::string, std::string> conditional;  // by the bit that lets them load
   std::string clears;
   std::string loads_after_reset;
   for (const auto& item : module.items()) {
     const auto* reg = std::get_if<HdlModule::Reg>(&item);
     if (reg == nullptr) continue;
     const std::string load = fmt::format("{} <= {};\n", reg->name, verilog_text(reg->next));
+    if (!reg->load.empty()) {
+      conditional[reg->load] += "    " + load;
+      continue;
+    }
     if (reg->with_reset) {
       clears += fmt::format("      {} <= {}'d0;\n", reg->name, reg->width_bits);
       loads_after_reset += "      " + load;
@@ -161,6 +168,10 @@ std::string registers(const HdlModule& module) {
     text += enable.empty() ? std::string("\n  always @(posedge clk) begin\n")
                            : fmt::format("\n  always @(posedge clk) if ({}) begin\n", enable);
     text += loads + "  end\n";
+  }
+  for (const auto& [bit, statements] : conditional) {
+    const std::string condition = enable.empty() ? bit : fmt::format("{} && {}", enable, bit);
+    text += fmt::format("\n  always @(posedge clk) if ({}) begin\n{}  end\n", condition, statements);
   }
   if (!clears.empty()) {
     text += "\n  always @(posedge clk) begin\n    if (rst) begin\n" + clears;

@@ -340,6 +340,7 @@ class VhdlPrinter {
 
   std::string registers() const {
     std::string loads;
+    std::map<std::string, std::string> conditional;  // by the bit that lets them load
     std::string clears;
     std::string loads_after_reset;
     const std::string enable = module_.enable().empty() ? "" : vhdl_identifier(module_.enable());
@@ -348,7 +349,9 @@ class VhdlPrinter {
       if (reg == nullptr) continue;
       const std::string name = vhdl_identifier(reg->name);
       const std::string load = fmt::format("        {} <= {};\n", name, value(reg->next, reg->width_bits));
-      if (reg->with_reset) {
+      if (!reg->load.empty()) {
+        conditional[reg->load] += load;
+      } else if (reg->with_reset) {
         clears += fmt::format("        {} <= {};\n", name, reg->width_bits == 1 ? "'0'" : "(others => '0')");
         loads_after_reset += load;
       } else {
@@ -362,6 +365,14 @@ class VhdlPrinter {
       text += loads;
       if (!enable.empty()) text += "      end if;\n";
       text += "    end if;\n  end process;\n";
+    }
+    for (const auto& [bit, statements] : conditional) {
+      std::string condition = fmt::format("{} = '1'", vhdl_identifier(bit));
+      if (!enable.empty()) condition = fmt::format("{} = '1' and {}", enable, condition);
+      text += fmt::format(
+          "\n  process (clk)\n  begin\n    if rising_edge(clk) then\n      if {} then\n{}      end if;\n    end if;\n"
+          "  end process;\n",
+          condition, statements);
     }
     if (!clears.empty()) {
       text += "\n  process (clk)\n  begin\n    if rising_edge(clk) then\n      if rst = '1' then\n" + clears;

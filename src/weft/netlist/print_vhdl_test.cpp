@@ -93,6 +93,7 @@ TEST(Vhdl, PrintsAllItsParts) {
   m.header("what it is");
   m.input("clk", 1);
   m.input("rst", 1);
+  m.input("at3", 1);
   m.input("x", 4);
   m.output("y", 2);
   m.wire("w", 2, Expr::slice("x", 2, 1), "note");
@@ -100,6 +101,7 @@ TEST(Vhdl, PrintsAllItsParts) {
   m.comment("a part");
   m.instance("part", "u_part", {{"from", Expr::name("x")}, {"result", Expr::name("bus")}});
   m.reg("r", 2, Expr::name("w"));
+  m.reg_loaded("h", 2, Expr::name("r"), "at3");
   m.reg_with_reset("v", 1, Expr::bit("x", 1));
   m.set_enable("ce");
   m.assign("y", Expr::name("r"));
@@ -113,6 +115,7 @@ TEST(Vhdl, PrintsAllItsParts) {
             "  port (\n"
             "    clk : in  std_logic;\n"
             "    rst : in  std_logic;\n"
+            "    at3 : in  std_logic;\n"
             "    x : in  work.top_types.x_t;\n"
             "    y : out work.top_types.y_t);\n"
             "end entity top;\n"
@@ -121,6 +124,7 @@ TEST(Vhdl, PrintsAllItsParts) {
             "  signal w : unsigned(1 downto 0);\n"
             "  signal \\bus\\ : unsigned(1 downto 0);\n"
             "  signal r : unsigned(1 downto 0);\n"
+            "  signal h : unsigned(1 downto 0);\n"
             "  signal v : std_logic;\n"
             "begin\n"
             "  w <= unsigned(x(2 downto 1));  -- note\n"
@@ -136,6 +140,15 @@ TEST(Vhdl, PrintsAllItsParts) {
             "    if rising_edge(clk) then\n"
             "      if ce = '1' then\n"
             "        r <= w;\n"
+            "      end if;\n"
+            "    end if;\n"
+            "  end process;\n"
+            "\n"
+            "  process (clk)\n"
+            "  begin\n"
+            "    if rising_edge(clk) then\n"
+            "      if ce = '1' and at3 = '1' then\n"
+            "        h <= r;\n"
             "      end if;\n"
             "    end if;\n"
             "  end process;\n"

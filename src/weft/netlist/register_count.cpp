@@ -79,6 +79,12 @@ UInt operand_bits(const Netlist& netlist, const Cell& cell, std::size_t index, U
     }
     case Op::Multiply:
       return all & low_mask(highest(used) + 1);
+    case Op::Select:
+      return index == 0 ? all : field_bits(x, 0, used);
+    case Op::Pick:
+      return field_bits(x, 0, used);
+    case Op::Accumulate:
+      return cell.shift == 0 ? field_bits(x, 0, low_mask(highest(used) + 1)) : all;
     default:
       return all;
   }
@@ -192,7 +198,7 @@ RegisterCount count_registers(const Netlist& netlist, const Pipeline& pipeline, 
           bits &= ~low_mask(std::max(0, copied.bits - cell.terms[t].shift));
         }
       }
-      read(cell.terms[t].net, bits, pipeline.stage[i]);
+      read(cell.terms[t].net, bits, read_stage(netlist, pipeline, i, t));
     }
   }
   for (const Port& port : netlist.outputs) {
@@ -204,9 +210,24 @@ RegisterCount count_registers(const Netlist& netlist, const Pipeline& pipeline, 
   RegisterCount count;
   count.flip_flops.assign(netlist.cells.size(), 0);
   count.shift_luts.assign(netlist.cells.size(), 0);
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    const Cell& cell = netlist.cells[i];
+    if (cell.op == Op::Slot) count.flip_flops[i] = cell.width_bits;
+    if (cell.op == Op::Accumulate) {
+      const Accumulator parts = accumulator_of(netlist, cell);
+      count.flip_flops[i] = parts.kept_bits + parts.low_bits;
+    }
+  }
   for (std::size_t i = 0; i < reads.size(); ++i) {
     const bool first = i == 0 || reads[i - 1].cell != reads[i].cell || reads[i - 1].bit != reads[i].bit;
     const int from = first ? pipeline.stage[reads[i].cell] : reads[i - 1].stage;
+    if (pipeline.interval > 1 && netlist.cells[reads[i].cell].slots == 1) {
+      // One register for all readers until the next event.
+      const NetId net{reads[i].cell};
+      count.flip_flops[reads[i].cell] +=
+          registers_until(netlist, pipeline, net, reads[i].stage) - registers_until(netlist, pipeline, net, from);
+      continue;
+    }
     const int length = reads[i].stage - from;
     if (!shift_registers || length < 3) {
       count.flip_flops[reads[i].cell] += length;

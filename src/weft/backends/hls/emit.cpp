@@ -51,8 +51,8 @@ Result<std::string> source(const hw::Design& design, Context& ctx) {
   }
   std::string out =
       "// SPDX-License-Identifier: Apache-2.0\n" + header_comment(design) +
-      fmt::format("#include \"{}.h\"\n\n#include \"weft_hls.h\"\n\n{}\n{} {{\n#pragma HLS PIPELINE II=1\n", design.top,
-                  constants, signature(design));
+      fmt::format("#include \"{}.h\"\n\n#include \"weft_hls.h\"\n\n{}\n{} {{\n#pragma HLS PIPELINE II={}\n", design.top,
+                  constants, signature(design), design.interval_cycles);
   for (const auto& input : design.graph.inputs)
     out += fmt::format("#pragma HLS ARRAY_PARTITION variable={} complete\n", identifier(design.graph.at(input.value)));
   for (std::size_t o = 0; o < design.graph.outputs.size(); ++o)
@@ -124,7 +124,7 @@ Json ports(const hw::Design& design) {
         row(design.graph.outputs[o].name, fmt::format("out_{}", o), design.graph.at(design.graph.outputs[o].value)));
   return {{"top", design.top},
           {"style", "parallel"},
-          {"interval_cycles", 1},
+          {"interval_cycles", design.interval_cycles},
           {"inputs", std::move(inputs)},
           {"outputs", std::move(outputs)}};
 }

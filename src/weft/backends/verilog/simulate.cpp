@@ -94,9 +94,9 @@ std::vector<BenchResult> SimulationRun::run(Simulator simulator) {
     runner += fmt::format("  {0}_tb #(.SAMPLES({1}), .DIR(\"{2}/{0}\"), .FINISH(0)) b_{0} ();\n", design.top, samples_,
                           folder_);
     sources += fmt::format("{0}/rtl/*.v {0}/tb/*.v ", design.top);
-    longest = std::max(longest, design.latency_cycles);
+    longest = std::max(longest, design.latency_cycles + samples_ * (design.interval_cycles + 1));
   }
-  runner += fmt::format("  initial #{} $finish;\nendmodule\n", 20 * (longest + samples_ + 40));
+  runner += fmt::format("  initial #{} $finish;\nendmodule\n", 20 * (longest + 40));
   write(fs::path(folder_) / "runner.v", runner);
   const std::string command =
       simulator == Simulator::Iverilog

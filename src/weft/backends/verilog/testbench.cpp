@@ -16,8 +16,9 @@ std::string range_of(std::int64_t width_bits) { return fmt::format("[{}:0]", wid
 }  // namespace
 
 // Stimulus changes on falling edges and outputs are read on rising edges, before the design's nonblocking assignments,
-// so that no simulator's event order matters. Cycle numbers count rising edges: input k is sampled at edge `first + k`,
-// output k must be there at edge `first + k + latency`. Without valid ports the outputs are expected exactly there.
+// so that no simulator's event order matters. Cycle numbers count rising edges: input k is sampled at edge
+// `sent_at[k]`, output k must be there `LATENCY` edges later. Without valid ports the outputs are expected exactly
+// there. Vectors come every `INTERVAL` edges, the last quarter of them with gaps where there is a valid bit to tell.
 std::string print_testbench(const hw::Design& design) {
   const bool valid = design.options.valid;
   const bool ce = design.options.clock_enable;
@@ -35,10 +36,11 @@ std::string print_testbench(const hw::Design& design) {
       "  parameter SAMPLES = 1024;  // room for vectors\n"
       "  parameter DIR = \".\";        // folder that holds tb/\n"
       "  parameter FINISH = 1;      // 0: several benches run in one simulation\n"
-      "  localparam LATENCY = {1};\n\n"
+      "  localparam LATENCY = {1};\n"
+      "  localparam INTERVAL = {2};\n\n"
       "  reg clk;\n"
       "  reg rst;\n",
-      design.top, latency);
+      design.top, latency, design.interval_cycles);
   if (ce) text += "  reg ce;\n  integer pace;\n";
   if (valid) text += "  reg in_valid;\n  wire out_valid;\n";
   for (const auto& port : design.inputs) {
@@ -54,11 +56,14 @@ std::string print_testbench(const hw::Design& design) {
       "  integer edges;       // rising edges seen\n"
       "  integer first;       // edge that samples vector 0\n"
       "  integer sent;\n"
+      "  integer sent_at [0:SAMPLES-1];\n"
+      "  integer ready;       // edges to see before the next vector\n"
+      "  integer finish;      // and before the end\n"
       "  integer received;\n"
       "  integer mismatches;\n"
       "  integer measured;    // latency seen, -1 before the first output\n"
       "  integer last;        // edge of the latest output\n"
-      "  integer interval;    // largest distance of two outputs\n"
+      "  integer interval;    // smallest distance of two outputs\n"
       "  reg wrong;\n"
       "  reg done;\n\n";
   fmt::format_to(out, "  {} dut (\n    .clk(clk),\n    .rst(rst)", design.top);
@@ -84,19 +89,22 @@ std::string print_testbench(const hw::Design& design) {
                      port.name);
     }
   }
-  text +=
-      "    end\n"
-      "    clk = 0;\n"
-      "    rst = 1;\n"
-      "    edges = 0;\n"
-      "    first = -1;\n"
-      "    sent = 0;\n"
-      "    received = 0;\n"
-      "    mismatches = 0;\n"
-      "    measured = -1;\n"
-      "    last = -1;\n"
-      "    interval = 0;\n"
-      "    done = 0;\n";
+  fmt::format_to(out,
+                 "    end\n"
+                 "    clk = 0;\n"
+                 "    rst = 1;\n"
+                 "    edges = 0;\n"
+                 "    first = -1;\n"
+                 "    sent = 0;\n"
+                 "    ready = {0};\n"
+                 "    finish = {0} + LATENCY + 4;\n"
+                 "    received = 0;\n"
+                 "    mismatches = 0;\n"
+                 "    measured = -1;\n"
+                 "    last = -1;\n"
+                 "    interval = 0;\n"
+                 "    done = 0;\n",
+                 2 * kIdleCycles);
   if (ce) text += "    ce = 1;\n    pace = 0;\n";
   if (valid) text += "    in_valid = 0;\n";
   // An idle period full of garbage.
@@ -118,13 +126,13 @@ std::string print_testbench(const hw::Design& design) {
     fmt::format_to(out, "        if ({0} !== {0}_mem[received]) wrong = 1;\n", port.name);
   }
   text +=
-      "        if (edges != first + received + LATENCY) wrong = 1;\n"
+      "        if (edges != sent_at[received] + LATENCY) wrong = 1;\n"
       "        if (wrong) begin\n"
       "          mismatches = mismatches + 1;\n"
       "          if (mismatches <= 10) $display(\"vector %0d differs at edge %0d\", received, edges);\n"
       "        end\n"
       "        if (measured < 0) measured = edges - first;\n"
-      "        else if (edges - last > interval) interval = edges - last;\n"
+      "        else if (interval == 0 || edges - last < interval) interval = edges - last;\n"
       "        last = edges;\n"
       "        received = received + 1;\n"
       "      end\n"
@@ -140,8 +148,13 @@ std::string print_testbench(const hw::Design& design) {
   }
   text += ce ? "  always @(negedge clk) if (ce) begin\n" : "  always @(negedge clk) begin\n";
   fmt::format_to(out, "    rst <= edges < {};\n", kIdleCycles);
-  fmt::format_to(out, "    if (edges >= {} && sent < samples) begin\n", 2 * kIdleCycles);
-  text += "      if (sent == 0) first = edges + 1;\n";
+  text +=
+      "    if (edges >= ready && sent < samples) begin\n"
+      "      if (sent == 0) first = edges + 1;\n"
+      "      sent_at[sent] = edges + 1;\n"
+      "      ready = edges + INTERVAL;\n"
+      "      finish = edges + LATENCY + 5;\n";
+  if (valid) text += "      if (4 * sent >= 3 * samples) ready = ready + sent % 3;\n";
   if (valid) text += "      in_valid <= 1;\n";
   for (const auto& port : design.inputs) fmt::format_to(out, "      {0} <= {0}_mem[sent];\n", port.name);
   text += "      sent = sent + 1;\n    end else begin\n";
@@ -151,17 +164,16 @@ std::string print_testbench(const hw::Design& design) {
   }
   fmt::format_to(out,
                  "    end\n"
-                 "    if (!done && edges > 2 * {} + samples + LATENCY + 4) begin\n"
+                 "    if (!done && sent == samples && edges > finish) begin\n"
                  "      mismatches = mismatches + (samples - received);\n"
-                 "      if (interval == 0) interval = 1;\n"
+                 "      if (interval == 0) interval = INTERVAL;\n"
                  "      if (FINISH == 0) $write(\"%m: \");\n"
                  "      $display(\"WEFT_TB samples=%0d mismatches=%0d latency=%0d interval=%0d\", samples, mismatches, "
                  "measured, interval);\n"
                  "      if (FINISH) $finish;\n"
                  "      done = 1;\n"
                  "    end\n"
-                 "  end\n\nendmodule\n",
-                 kIdleCycles);
+                 "  end\n\nendmodule\n");
   return text;
 }
 

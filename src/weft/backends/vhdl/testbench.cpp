@@ -38,8 +38,9 @@ std::string vector_type(const hw::PortPlan& port) {
 }  // namespace
 
 // The process makes the clock itself: while it is low, inputs change; just before it rises, outputs are read. Cycle
-// numbers count rising edges (with ce high): input k is sampled at edge `first + k`, output k must be there at edge
-// `first + k + LATENCY`. Without valid ports the outputs are expected exactly there.
+// numbers count rising edges (with ce high): input k is sampled at edge `sent_at(k)`, output k must be there `LATENCY`
+// edges later. Without valid ports the outputs are expected exactly there. Vectors come every `SPACING` edges, the last
+// quarter of them with gaps where there is a valid bit to tell.
 std::string print_testbench(const hw::Design& design) {
   const bool valid = design.options.valid;
   const bool ce = design.options.clock_enable;
@@ -65,9 +66,10 @@ std::string print_testbench(const hw::Design& design) {
                  "\n"
                  "architecture bench of {1} is\n"
                  "  constant LATENCY : natural := {2};\n"
+                 "  constant SPACING : positive := {3};\n"
                  "  signal clk : std_logic := '0';\n"
                  "  signal rst : std_logic := '1';\n",
-                 design.top, bench, design.latency_cycles);
+                 design.top, bench, design.latency_cycles, design.interval_cycles);
   if (ce) text += "  signal ce : std_logic := '1';\n";
   if (valid) text += "  signal in_valid : std_logic := '0';\n  signal out_valid : std_logic;\n";
   // An idle period full of garbage.
@@ -90,25 +92,44 @@ std::string print_testbench(const hw::Design& design) {
                      p.file, p.plan->name, p.vector, vector_type(*p.plan));
     }
   }
-  text +=
-      "    variable row : line;\n"
-      "    variable edges : natural := 0;       -- rising edges seen\n"
-      "    variable first : integer := -1;      -- edge that samples vector 0\n"
-      "    variable sent : natural := 0;\n"
-      "    variable received : natural := 0;\n"
-      "    variable mismatches : natural := 0;\n"
-      "    variable measured : integer := -1;   -- latency seen, -1 before the first output\n"
-      "    variable last : integer := -1;       -- edge of the latest output\n"
-      "    variable interval : natural := 0;    -- largest distance of two outputs\n"
-      "    variable wrong : boolean;\n";
+  fmt::format_to(out,
+                 "    type edges_t is array (0 to SAMPLES) of natural;\n"
+                 "    variable row : line;\n"
+                 "    variable edges : natural := 0;       -- rising edges seen\n"
+                 "    variable first : integer := -1;      -- edge that samples vector 0\n"
+                 "    variable sent : natural := 0;\n"
+                 "    variable sent_at : edges_t;\n"
+                 "    variable ready : natural := {0};     -- edges to see before the next vector\n"
+                 "    variable finish : natural := {0} + LATENCY + 4;  -- and before the end\n"
+                 "    variable received : natural := 0;\n"
+                 "    variable mismatches : natural := 0;\n"
+                 "    variable measured : integer := -1;   -- latency seen, -1 before the first output\n"
+                 "    variable last : integer := -1;       -- edge of the latest output\n"
+                 "    variable interval : natural := 0;    -- smallest distance of two outputs\n"
+                 "    variable wrong : boolean;\n",
+                 2 * kIdleCycles);
   if (ce) text += "    variable pace : natural := 0;\n    variable enabled : boolean := true;\n";
   text += "  begin\n    loop\n      clk <= '0';\n";
   // Inputs of an edge that was held back stay.
   const std::string in = ce ? "        " : "      ";
   if (ce) text += "      if enabled then\n";
   fmt::format_to(out, "{}rst <= '1' when edges < {} else '0';\n", in, kIdleCycles);
-  fmt::format_to(out, "{}if edges >= {} and sent < SAMPLES then\n", in, 2 * kIdleCycles);
-  fmt::format_to(out, "{}  if sent = 0 then\n{}    first := edges + 1;\n{}  end if;\n", in, in, in);
+  fmt::format_to(out,
+                 "{0}if edges >= ready and sent < SAMPLES then\n"
+                 "{0}  if sent = 0 then\n"
+                 "{0}    first := edges + 1;\n"
+                 "{0}  end if;\n"
+                 "{0}  sent_at(sent) := edges + 1;\n"
+                 "{0}  ready := edges + SPACING;\n"
+                 "{0}  finish := edges + LATENCY + 5;\n",
+                 in);
+  if (valid) {
+    fmt::format_to(out,
+                   "{0}  if 4 * sent >= 3 * SAMPLES then\n"
+                   "{0}    ready := ready + sent mod 3;\n"
+                   "{0}  end if;\n",
+                   in);
+  }
   if (valid) fmt::format_to(out, "{}  in_valid <= '1';\n", in);
   for (const auto& p : inputs) {
     fmt::format_to(out, "{0}  readline({1}, row);\n{0}  hread(row, {2});\n{0}  {3} <= {2};\n", in, p.file, p.vector,
@@ -127,34 +148,34 @@ std::string print_testbench(const hw::Design& design) {
         "      enabled := pace /= 1;\n"
         "      ce <= '1' when enabled else '0';\n";
   }
-  fmt::format_to(out,
-                 "      if edges > {} + SAMPLES + LATENCY + 4 then\n"
-                 "        mismatches := mismatches + (SAMPLES - received);\n"
-                 "        if interval = 0 then\n"
-                 "          interval := 1;\n"
-                 "        end if;\n"
-                 "        write(row, string'(\"WEFT_TB samples=\"));\n"
-                 "        write(row, SAMPLES);\n"
-                 "        write(row, string'(\" mismatches=\"));\n"
-                 "        write(row, mismatches);\n"
-                 "        write(row, string'(\" latency=\"));\n"
-                 "        write(row, measured);\n"
-                 "        write(row, string'(\" interval=\"));\n"
-                 "        write(row, interval);\n"
-                 "        writeline(output, row);\n"
-                 "        wait;  -- nothing moves any more: the simulation ends\n"
-                 "      end if;\n"
-                 "      wait for 5 ns;\n"
-                 "\n"
-                 "      -- What stands at the outputs when clk rises is what a following stage samples at this edge.\n",
-                 2 * kIdleCycles);
+  fmt::format_to(
+      out,
+      "      if sent = SAMPLES and edges > finish then\n"
+      "        mismatches := mismatches + (SAMPLES - received);\n"
+      "        if interval = 0 then\n"
+      "          interval := SPACING;\n"
+      "        end if;\n"
+      "        write(row, string'(\"WEFT_TB samples=\"));\n"
+      "        write(row, SAMPLES);\n"
+      "        write(row, string'(\" mismatches=\"));\n"
+      "        write(row, mismatches);\n"
+      "        write(row, string'(\" latency=\"));\n"
+      "        write(row, measured);\n"
+      "        write(row, string'(\" interval=\"));\n"
+      "        write(row, interval);\n"
+      "        writeline(output, row);\n"
+      "        wait;  -- nothing moves any more: the simulation ends\n"
+      "      end if;\n"
+      "      wait for 5 ns;\n"
+      "\n"
+      "      -- What stands at the outputs when clk rises is what a following stage samples at this edge.\n");
   if (ce) text += "      if enabled then\n";
   fmt::format_to(out, "{}edges := edges + 1;\n", in);
   fmt::format_to(
       out, "{}if {} then\n", in,
       valid ? "rst = '0' and out_valid = '1'" : "first >= 0 and edges >= first + LATENCY and received < SAMPLES");
   fmt::format_to(out, "{0}  if received >= SAMPLES then\n{0}    mismatches := mismatches + 1;\n{0}  else\n", in);
-  fmt::format_to(out, "{}    wrong := edges /= first + received + LATENCY;\n", in);
+  fmt::format_to(out, "{}    wrong := edges /= sent_at(received) + LATENCY;\n", in);
   for (const auto& p : outputs) {
     fmt::format_to(out, "{0}    readline({1}, row);\n{0}    hread(row, {2});\n{0}    wrong := wrong or {3} /= {2};\n",
                    in, p.file, p.vector, p.signal);
@@ -169,7 +190,7 @@ std::string print_testbench(const hw::Design& design) {
                  "{0}    end if;\n"
                  "{0}    if measured < 0 then\n"
                  "{0}      measured := edges - first;\n"
-                 "{0}    elsif edges - last > interval then\n"
+                 "{0}    elsif interval = 0 or edges - last < interval then\n"
                  "{0}      interval := edges - last;\n"
                  "{0}    end if;\n"
                  "{0}    last := edges;\n"

@@ -19,6 +19,9 @@ module bipolar (
   output wire [2:0] out_argmax_7,
   output wire [5:0] out_topk_8_1);
 
+  // One bit per register stage.
+  reg [3:0] valid;
+  assign out_valid = valid[3];
   wire [12:0] x;
   bipolar_x u_x (
     .clk(clk),
@@ -53,9 +56,6 @@ module bipolar (
       argmax_7[9:5]};
   assign out_argmax_7 = argmax_7[63:61];
   assign out_topk_8_1 = {topk_8[2:0], argmax_7[63:61]};
-  // One bit per register stage.
-  reg [3:0] valid;
-  assign out_valid = valid[3];
 
   always @(posedge clk) begin
     if (rst) begin

@@ -21,6 +21,9 @@ module branches (
   output wire [39:0] out_right_softmax,
   output wire [29:0] out_other);
 
+  // One bit per register stage.
+  reg [1:0] valid;
+  assign out_valid = valid[1];
   wire [35:0] a;
   branches_a u_a (
     .in_a(in_a),
@@ -62,9 +65,6 @@ module branches (
   assign out_right_softmax = {right[6], right[6:0], right[35:28], 1'd0, right[27:21], right[20], right[20:14],
       right[13], right[13:7]};
   assign out_other = {other[27], other[27:19], other[18], other[18:10], other[9:0]};
-  // One bit per register stage.
-  reg [1:0] valid;
-  assign out_valid = valid[1];
 
   always @(posedge clk) begin
     if (rst) begin

@@ -26,14 +26,16 @@ entity bipolar is
 end entity bipolar;
 
 architecture rtl of bipolar is
+  signal valid : unsigned(3 downto 0);
   signal x : unsigned(12 downto 0);
   signal matmul_2 : unsigned(35 downto 0);
   signal multithreshold_4 : unsigned(16 downto 0);
   signal matmul_6 : unsigned(23 downto 0);
   signal argmax_7 : unsigned(63 downto 0);
   signal topk_8 : unsigned(2 downto 0);
-  signal valid : unsigned(3 downto 0);
 begin
+  -- One bit per register stage.
+  out_valid <= valid(3);
   u_x : entity work.bipolar_x
     port map (
       clk => clk,
@@ -68,8 +70,6 @@ begin
       & argmax_7(21 downto 16) & argmax_7(9) & argmax_7(9 downto 5)));
   out_argmax_7 <= std_logic_vector(argmax_7(63 downto 61));
   out_topk_8_1 <= std_logic_vector(unsigned'(topk_8(2 downto 0) & argmax_7(63 downto 61)));
-  -- One bit per register stage.
-  out_valid <= valid(3);
 
   process (clk)
   begin

@@ -14,6 +14,7 @@ end entity bipolar_tb;
 
 architecture bench of bipolar_tb is
   constant LATENCY : natural := 4;
+  constant SPACING : positive := 1;
   signal clk : std_logic := '0';
   signal rst : std_logic := '1';
   signal in_valid : std_logic := '0';
@@ -44,23 +45,33 @@ begin
     variable o1_vector : std_logic_vector(2 downto 0);
     file o2_file : text open read_mode is DIR & "/tb/out_topk_8_1.hex";
     variable o2_vector : std_logic_vector(5 downto 0);
+    type edges_t is array (0 to SAMPLES) of natural;
     variable row : line;
     variable edges : natural := 0;       -- rising edges seen
     variable first : integer := -1;      -- edge that samples vector 0
     variable sent : natural := 0;
+    variable sent_at : edges_t;
+    variable ready : natural := 8;     -- edges to see before the next vector
+    variable finish : natural := 8 + LATENCY + 4;  -- and before the end
     variable received : natural := 0;
     variable mismatches : natural := 0;
     variable measured : integer := -1;   -- latency seen, -1 before the first output
     variable last : integer := -1;       -- edge of the latest output
-    variable interval : natural := 0;    -- largest distance of two outputs
+    variable interval : natural := 0;    -- smallest distance of two outputs
     variable wrong : boolean;
   begin
     loop
       clk <= '0';
       rst <= '1' when edges < 4 else '0';
-      if edges >= 8 and sent < SAMPLES then
+      if edges >= ready and sent < SAMPLES then
         if sent = 0 then
           first := edges + 1;
+        end if;
+        sent_at(sent) := edges + 1;
+        ready := edges + SPACING;
+        finish := edges + LATENCY + 5;
+        if 4 * sent >= 3 * SAMPLES then
+          ready := ready + sent mod 3;
         end if;
         in_valid <= '1';
         readline(i0_file, row);
@@ -71,10 +82,10 @@ begin
         in_valid <= '0';
         i0_port <= (others => '1') when edges mod 2 = 1 else (others => '0');
       end if;
-      if edges > 8 + SAMPLES + LATENCY + 4 then
+      if sent = SAMPLES and edges > finish then
         mismatches := mismatches + (SAMPLES - received);
         if interval = 0 then
-          interval := 1;
+          interval := SPACING;
         end if;
         write(row, string'("WEFT_TB samples="));
         write(row, SAMPLES);
@@ -95,7 +106,7 @@ begin
         if received >= SAMPLES then
           mismatches := mismatches + 1;
         else
-          wrong := edges /= first + received + LATENCY;
+          wrong := edges /= sent_at(received) + LATENCY;
           readline(o0_file, row);
           hread(row, o0_vector);
           wrong := wrong or o0_port /= o0_vector;
@@ -113,7 +124,7 @@ begin
           end if;
           if measured < 0 then
             measured := edges - first;
-          elsif edges - last > interval then
+          elsif interval = 0 or edges - last < interval then
             interval := edges - last;
           end if;
           last := edges;
