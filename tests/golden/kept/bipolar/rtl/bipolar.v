@@ -42,7 +42,7 @@ module bipolar (
     .clk(clk),
     .from_multithreshold_4(multithreshold_4),
     .result(matmul_6));
-  wire [63:0] argmax_7;
+  wire [66:0] argmax_7;
   bipolar_argmax_7 u_argmax_7 (
     .clk(clk),
     .from_matmul_6(matmul_6),
@@ -54,8 +54,8 @@ module bipolar (
     .result(topk_8));
   assign out_matmul_6 = {argmax_7[57:52], argmax_7[45:40], argmax_7[33:28], argmax_7[21:16], argmax_7[9],
       argmax_7[9:5]};
-  assign out_argmax_7 = argmax_7[63:61];
-  assign out_topk_8_1 = {topk_8[2:0], argmax_7[63:61]};
+  assign out_argmax_7 = argmax_7[66:64];
+  assign out_topk_8_1 = {topk_8[2:0], argmax_7[66:64]};
 
   always @(posedge clk) begin
     if (rst) begin

@@ -1,7 +1,7 @@
 // argmax `topk_8` of bipolar
 module bipolar_topk_8 (
   input  wire clk,
-  input  wire [63:0] from_argmax_7,
+  input  wire [66:0] from_argmax_7,
   output wire [2:0] result);
 
   wire [4:0] argmax_7_n0_r1 = from_argmax_7[4:0];
@@ -9,15 +9,20 @@ module bipolar_topk_8 (
   wire [5:0] argmax_7_n2_r1 = from_argmax_7[27:22];
   wire [5:0] argmax_7_n3_r1 = from_argmax_7[39:34];
   wire [5:0] argmax_7_n4_r1 = from_argmax_7[51:46];
-  wire [2:0] argmax_7_y0_r1 = from_argmax_7[60:58];
-  wire n0 = argmax_7_y0_r1 == 3'd0;
-  wire [5:0] n1 = n0 ? 6'd44 : {argmax_7_n0_r1[4], argmax_7_n0_r1};
-  wire n2 = argmax_7_y0_r1 == 3'd1;
-  wire [5:0] n3 = n2 ? 6'd44 : argmax_7_n1_r1;
-  wire n4 = argmax_7_y0_r1 == 3'd2;
-  wire [5:0] n5 = n4 ? 6'd44 : argmax_7_n2_r1;
-  wire n6 = argmax_7_y0_r1 == 3'd3;
-  wire [5:0] n7 = n6 ? 6'd44 : argmax_7_n3_r1;
+  wire [2:0] argmax_7_y0 = from_argmax_7[60:58];
+  wire [2:0] argmax_7_y0_r1 = from_argmax_7[63:61];
+  wire n0 = argmax_7_y0 == 3'd0;
+  reg n0_r1;
+  wire [5:0] n1 = n0_r1 ? 6'd44 : {argmax_7_n0_r1[4], argmax_7_n0_r1};
+  wire n2 = argmax_7_y0 == 3'd1;
+  reg n2_r1;
+  wire [5:0] n3 = n2_r1 ? 6'd44 : argmax_7_n1_r1;
+  wire n4 = argmax_7_y0 == 3'd2;
+  reg n4_r1;
+  wire [5:0] n5 = n4_r1 ? 6'd44 : argmax_7_n2_r1;
+  wire n6 = argmax_7_y0 == 3'd3;
+  reg n6_r1;
+  wire [5:0] n7 = n6_r1 ? 6'd44 : argmax_7_n3_r1;
   wire n8 = argmax_7_y0_r1 == 3'd4;
   wire [5:0] n9 = n8 ? 6'd44 : argmax_7_n4_r1;
   wire n10 = $signed(n1) >= $signed(n3);
@@ -35,6 +40,10 @@ module bipolar_topk_8 (
   assign result = y1_r1;
 
   always @(posedge clk) begin
+    n0_r1 <= n0;
+    n2_r1 <= n2;
+    n4_r1 <= n4;
+    n6_r1 <= n6;
     y1_r1 <= y1;
   end
 

@@ -1,7 +1,7 @@
 // branches: parallel pipeline of network `branches`.
 //
 // Latency 2 cycles: an input sampled at one rising edge of clk gives an output that can be sampled
-// 2 edges later. A new input every cycle. Made for 5 ns on xcvu9p-flga2104-2L-e; the delay model says 4.929 ns.
+// 2 edges later. A new input every cycle. Made for 5 ns on xcvu9p-flga2104-2L-e; the delay model says 4.741 ns.
 // Element 0 stands in the low bits of each port; every element of a port has the same width and holds an integer
 // code, two's complement where signed. Real value = scale * code.
 //   in_a: 6 x 6 bits signed, shape [6], scale 1/8

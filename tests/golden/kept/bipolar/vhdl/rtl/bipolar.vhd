@@ -31,7 +31,7 @@ architecture rtl of bipolar is
   signal matmul_2 : unsigned(35 downto 0);
   signal multithreshold_4 : unsigned(16 downto 0);
   signal matmul_6 : unsigned(23 downto 0);
-  signal argmax_7 : unsigned(63 downto 0);
+  signal argmax_7 : unsigned(66 downto 0);
   signal topk_8 : unsigned(2 downto 0);
 begin
   -- One bit per register stage.
@@ -68,8 +68,8 @@ begin
       result => topk_8);
   out_matmul_6 <= std_logic_vector(unsigned'(argmax_7(57 downto 52) & argmax_7(45 downto 40) & argmax_7(33 downto 28)
       & argmax_7(21 downto 16) & argmax_7(9) & argmax_7(9 downto 5)));
-  out_argmax_7 <= std_logic_vector(argmax_7(63 downto 61));
-  out_topk_8_1 <= std_logic_vector(unsigned'(topk_8(2 downto 0) & argmax_7(63 downto 61)));
+  out_argmax_7 <= std_logic_vector(argmax_7(66 downto 64));
+  out_topk_8_1 <= std_logic_vector(unsigned'(topk_8(2 downto 0) & argmax_7(66 downto 64)));
 
   process (clk)
   begin
