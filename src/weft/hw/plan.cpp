@@ -284,10 +284,11 @@ Result<Candidate> candidate(const Design& design, const PlanOptions& options, co
 }
 
 /// In LUTs, of which every one brings two flip-flops.
-double price(const Candidate& made) {
+double price(const Resources& taken) {
   constexpr double kFlipFlop = 0.1;
-  return made.lut + kFlipFlop * made.ff + kLutPerDsp * made.dsp;
+  return taken.lut + kFlipFlop * taken.ff + kLutPerDsp * taken.dsp;
 }
+double price(const Candidate& made) { return price(Resources{.lut = made.lut, .ff = made.ff, .dsp = made.dsp}); }
 
 /// Few cycles, where no number is allowed, then a short period where the one asked for is not met, then what is cheap.
 bool better(const Candidate& a, const Candidate& b, const PlanOptions& options) {
@@ -378,22 +379,37 @@ Result<Candidate> choose_slack(const Design& design, SolutionCache& solved, Cont
   return best;
 }
 
+/// `design` with the circuit of `made`.
+Design design_of(Design design, Candidate made) {
+  design.netlist = std::move(made.lowered.netlist);
+  design.netlist.name = design.top;
+  design.adder_graphs = std::move(made.lowered.adder_graphs);
+  design.inputs = std::move(made.lowered.inputs);
+  design.outputs = std::move(made.lowered.outputs);
+  design.pipeline = std::move(made.pipeline);
+  design.latency_cycles = design.pipeline.output_stage;
+  design.period_ns = period_of(design.pipeline.worst_ps + made.tail_ps, design.family);
+  sum_up(design);
+  return design;
+}
+
 /// Layers whose sums are folded, unless all together is cheaper unfolded.
-Result<Candidate> choose(const Design& design, Context& ctx) {
+Result<Design> cheapest(const Design& design, Context& ctx) {
   SolutionCache solved;
   WEFT_TRY(Candidate best, choose_slack(design, solved, ctx));
+  Design folded = design_of(design, std::move(best));
   // Lowering has compared the sums of each layer; of the rest only that of networks of usual size is compared.
   constexpr double kCompared = 200'000.0;
   double digits = 0.0;
   for (const exact::Value& value : design.graph.values) digits += digits_of(value);
-  if (design.interval_cycles == 1 || digits > kCompared) return best;
-  PlanOptions unfolded = design.options;
-  unfolded.reuse_factor = 1;
-  unfolded.layer_reuse_factor.clear();
+  if (design.interval_cycles == 1 || digits > kCompared) return folded;
+  PlanOptions options = design.options;
+  options.reuse_factor = 1;
+  options.layer_reuse_factor.clear();
   const SlackPlan plan{.all = {.levels = design.options.extra_levels.value_or(1)}};
-  WEFT_TRY(Candidate other, candidate(design, unfolded, plan, solved, ctx));
-  if (price(other) < price(best)) best = std::move(other);
-  return best;
+  WEFT_TRY(Candidate other, candidate(design, options, plan, solved, ctx));
+  Design unfolded = design_of(design, std::move(other));
+  return price(unfolded.predicted) < price(folded.predicted) ? unfolded : folded;
 }
 
 }  // namespace
@@ -425,17 +441,7 @@ Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Conte
   const std::string top = options.top.empty() ? graph.name : options.top;
   design.top = netlist::legal_identifier(options.prefix + (top.empty() ? "top" : top));
 
-  WEFT_TRY(Candidate best, choose(design, ctx));
-  design.netlist = std::move(best.lowered.netlist);
-  design.netlist.name = design.top;
-  design.adder_graphs = std::move(best.lowered.adder_graphs);
-  design.inputs = std::move(best.lowered.inputs);
-  design.outputs = std::move(best.lowered.outputs);
-  design.pipeline = std::move(best.pipeline);
-  design.latency_cycles = design.pipeline.output_stage;
-  design.period_ns = period_of(design.pipeline.worst_ps + best.tail_ps, design.family);
-  sum_up(design);
-  return design;
+  return cheapest(design, ctx);
 }
 
 }  // namespace weft::hw

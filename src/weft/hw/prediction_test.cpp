@@ -153,6 +153,7 @@ TEST(Prediction, TheCountedCircuitComputesTheNetlist) {
     const auto design = plan(graph,
                              {.clock_ns = clocks[seed % 4],
                               .register_inputs = seed % 5 == 0,
+                              .effort = Effort::Fast,
                               .reuse_factor = reuse_factors[seed % std::size(reuse_factors)]},
                              ctx);
     ASSERT_TRUE(design.ok());

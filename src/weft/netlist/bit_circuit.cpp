@@ -197,12 +197,6 @@ class Builder {
     return result;
   }
 
-  static int highest(UInt mask) {
-    int bit = -1;
-    for (; mask != 0; mask >>= 1) ++bit;
-    return bit;
-  }
-
   Bits make(std::size_t index) {
     const Cell& cell = netlist_.cells[index];
     const auto width = static_cast<std::size_t>(cell.width_bits);
@@ -364,7 +358,8 @@ class Builder {
     const Cell& cell = netlist_.cells[index];
     if (hard_[index] == Hard::Adder) return outside(index);
     // Bits above those that somebody reads are not built.
-    const int top = std::max(1, std::min(cell.width_bits, highest(used_[index]) + 1));
+    int top = 1;
+    while (top < cell.width_bits && (used_[index] >> top) != 0) ++top;
     const auto word = [&](std::size_t t, int from) {
       const Operand x = operand(index, t);
       Bits bits;

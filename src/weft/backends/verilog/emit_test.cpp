@@ -34,6 +34,7 @@ void add_random(SimulationRun& run, std::uint64_t begin, std::uint64_t end) {
     options.valid = seed % 4 != 1;
     if (seed % 3 != 0) options.primitives = hw::Primitives::Xilinx;
     if (seed % 6 == 5) options.max_latency_cycles = 3;
+    if (seed % 8 != 0) options.effort = hw::Effort::Fast;
     run.add(exact::random_graph(seed, {.dense_layers = static_cast<int>(seed % 3)}), options, seed, 30);
   }
 }

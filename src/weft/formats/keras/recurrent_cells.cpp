@@ -249,6 +249,7 @@ std::optional<Cells> read_cells(LayerImport& in, const std::string& class_name, 
   out.sequences = config.flag("return_sequences", false);
   out.states = config.flag("return_state", false);
   out.backwards = config.flag("go_backwards", false);
+  out.unrolled = config.flag("unroll", false);
   if (!config.ok()) in.config.fail_reported();
   return out;
 }
@@ -278,6 +279,14 @@ std::optional<CellResults> emit_cells(LayerImport& in, const Cells& cells, const
       // Keras lets both directions of a wrapper give zeros.
       const bool zero = in.layer.class_name.ends_with("Bidirectional") || in.config.flag("zero_output_for_mask", false);
       if (zero && last && cells.sequences) node.attributes["zero_output"] = true;
+      if (zero && cells.backwards && cells.unrolled && (cells.sequences || !last)) {
+        // K.rnn puts its zeros by the mask in the order of time, its outputs by the reversed one.
+        in.config.fail(
+            Kind::AttributeUnsupported,
+            "an unrolled layer that runs backwards gets a mask of time steps, for which Keras gives zeros at "
+            "the wrong steps; save the model with `unroll` False");
+        return std::nullopt;
+      }
     }
     const bool sequences = cells.sequences || !last;
     if (sequences) node.attributes["return_sequences"] = true;

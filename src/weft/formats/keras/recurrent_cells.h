@@ -18,6 +18,7 @@ struct Cells {
   bool sequences = false;  ///< all outputs, not only the last
   bool states = false;     ///< the last states too
   bool backwards = false;  ///< the last time step comes first
+  bool unrolled = false;   ///< how the framework runs it
 };
 
 /// Config keys of SimpleRNN, LSTM, GRU and their cells; `quantized` ones are QKeras'.

@@ -284,8 +284,8 @@ TEST_F(RecurrentTest, StatesThatDoNotFit) {
   EXPECT_THAT(messages(), HasSubstr("output 1 of layer `l`, of which 1 are supported"));
 }
 
-TEST_F(RecurrentTest, MaskedStepsAreSkipped) {
-  // x -> Masking(0) -> SimpleRNN without functions: h = 2 x + h where x is not 0.
+/// x -> Masking(0) -> SimpleRNN without functions: h = 2 x + h where x is not 0.
+Result<nn::Graph> masked_model(const std::string& more, Context& ctx) {
   const auto layer = [](const std::string& class_name, const std::string& name, const std::string& config,
                         const std::string& from) {
     return fmt::format(
@@ -296,10 +296,9 @@ TEST_F(RecurrentTest, MaskedStepsAreSkipped) {
       R"({"class_name": "Functional", "keras_version": "2.7.0", "config": {"name": "m", "layers": [)"
       R"({"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_input_shape": [null, 4, 1]}, "inbound_nodes": []}, )" +
       layer("Masking", "mask", R"("mask_value": 0.0)", "x") + ", " +
-      layer("SimpleRNN", "l", R"("units": 1, "use_bias": false, "activation": "linear", "return_sequences": true)",
-            "mask") +
+      layer("SimpleRNN", "l",
+            R"("units": 1, "use_bias": false, "activation": "linear", "return_sequences": true)" + more, "mask") +
       R"(], "input_layers": [["x", 0, 0]], "output_layers": [["l", 0, 0]]}})";
-  Context ctx{*engine};
   Hdf5Builder file;
   file.floats("l/l/simple_rnn_cell/kernel:0", {1, 1}, {2.0F});
   file.floats("l/l/simple_rnn_cell/recurrent_kernel:0", {1, 1}, {1.0F});
@@ -309,7 +308,20 @@ TEST_F(RecurrentTest, MaskedStepsAreSkipped) {
     file.texts(name, "weight_names", {});
   }
   file.texts("l", "weight_names", {"l/simple_rnn_cell/kernel:0", "l/simple_rnn_cell/recurrent_kernel:0"});
-  auto graph = read_keras(NamedBytes{"m.json", json}, NamedBytes{"w.h5", file.bytes()}, ctx);
+  return read_keras(NamedBytes{"m.json", json}, NamedBytes{"w.h5", file.bytes()}, ctx);
+}
+
+TEST_F(RecurrentTest, AMaskThatTheFrameworkTurnsRoundIsRefused) {
+  Context ctx{*engine};
+  const std::string zeros = R"(, "zero_output_for_mask": true, "unroll": true)";
+  EXPECT_TRUE(masked_model(zeros, ctx).ok()) << messages();
+  EXPECT_FALSE(masked_model(zeros + R"(, "go_backwards": true)", ctx).ok());
+  EXPECT_THAT(messages(), HasSubstr("save the model with `unroll` False"));
+}
+
+TEST_F(RecurrentTest, MaskedStepsAreSkipped) {
+  Context ctx{*engine};
+  auto graph = masked_model("", ctx);
   ASSERT_TRUE(graph.ok()) << messages();
   ASSERT_TRUE(layers::check(*graph, ctx).ok()) << messages();
   const auto tensors = layers::run_float(*graph, {{1, 0, 3, 0}}, 1, ctx);
