@@ -116,7 +116,12 @@ class Importer {
       : source_(std::move(source)), user_(std::move(user)), ctx_(ctx) {}
 
   Result<nn::Graph> run() {
-    WEFT_TRY(const auto topology, read_topology(source_.architecture, source_.file, ctx_));
+    WEFT_TRY(auto topology, read_topology(source_.architecture, source_.file, ctx_));
+    for (auto& layer : topology.layers) {
+      // HDF5 files of Keras 3 name no module; what is no layer may be an operation.
+      if (layer.package.empty() && row_of(layer) == nullptr && find_row(layer.class_name, "keras.ops") != nullptr)
+        layer.package = "keras.ops";
+    }
     graph_.name = topology.name;
     graph_.file = source_.file;
     graph_.framework = nn::Framework::Keras;

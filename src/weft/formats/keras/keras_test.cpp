@@ -247,6 +247,17 @@ TEST_F(KerasTest, FunctionalModels) {
   EXPECT_THAT(refuse(config("[]", two)), HasSubstr("no inputs"));
 }
 
+TEST_F(KerasTest, OperationsWithoutAModule) {
+  // As Keras 3 writes them into .h5 files.
+  const auto graph = read(R"({"class_name": "Functional", "config": {"name": "f", "layers": [
+      {"class_name": "InputLayer", "name": "x", "inbound_nodes": [], "config": {"batch_shape": [null, 2], "name": "x"}},
+      {"class_name": "Any", "name": "any", "config": {"name": "any", "axis": -1, "keepdims": false},
+       "inbound_nodes": [{"args": [{"class_name": "__keras_tensor__",
+        "config": {"shape": [null, 2], "dtype": "bool", "keras_history": ["x", 0, 0]}}], "kwargs": {}}]}],
+      "input_layers": [["x", 0, 0]], "output_layers": [["any", 0, 0]]}})");
+  EXPECT_THAT(names(graph), ElementsAre("any:ReduceMax"));
+}
+
 // x -> inner(a) = relu(dense(a)) twice with the same weights, then dense applied to both results, then Add. Keras 2
 // counts the making of a nested model as its call 0, others do not.
 class NestedModels : public KerasTest, public testing::WithParamInterface<int> {};
