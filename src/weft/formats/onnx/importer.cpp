@@ -47,6 +47,16 @@ class Importer {
   Result<Value> input_value(const std::string& name, const Origin& origin);
   Result<void> check_output(const Value& value, const Origin& origin) const;
   Result<std::int64_t> opset_for(const NodeHead& node, const Origin& origin) const;
+  /// For layers at the ports of the graph, where no node of the file stands.
+  Call port_call(const NodeHead& head, const std::string& name, const Origin& origin) {
+    return {.ctx = ctx_,
+            .builder = builder_,
+            .node = head,
+            .layer_name = name,
+            .origin = origin,
+            .attributes = {},
+            .inputs = {}};
+  }
 
   const SourceModel& source_;
   Context& ctx_;
@@ -354,13 +364,7 @@ Result<void> Importer::add_inputs() {
       const std::string name = builder_.unique_name(port.name + "_single");
       const NodeHead head{.name = name, .op_type = "", .domain = "", .inputs = {port.name}};
       const Origin origin{.file = source_.file(), .node = name, .op = "Identity", .tensor = name};
-      const Call call{.ctx = ctx_,
-                      .builder = builder_,
-                      .node = head,
-                      .layer_name = name,
-                      .origin = origin,
-                      .attributes = {},
-                      .inputs = {}};
+      const Call call = port_call(head, name, origin);
       WEFT_TRY(x, call.as_single(x, x.element));
     }
     values_[port.name] = Value(std::move(x));
@@ -499,13 +503,7 @@ Result<nn::Graph> Importer::finish() {
       continue;
     }
     const NodeHead head;
-    const Call call{.ctx = ctx_,
-                    .builder = builder_,
-                    .node = head,
-                    .layer_name = name,
-                    .origin = origin,
-                    .attributes = {},
-                    .inputs = {}};
+    const Call call = port_call(head, name, origin);
     Dynamic x;
     if (value->constant) {
       WEFT_TRY(x, as_layer(call, *value->constant, static_cast<std::int64_t>(value->constant->shape.size()), -1));

@@ -291,6 +291,15 @@ Result<Value> AtenCall::as_float(const Value& value, bool main) const {
   return one("Cast", {value}, {{"to", 1}}, main);
 }
 
+Result<Values> filled_bool(const AtenCall& call, const Value& x, bool value) {
+  WEFT_TRY_VOID(call.layers(x).spend_elements(shape_of(x)));
+  Constant out;
+  out.element = Element::Bool;
+  out.shape = shape_of(x);
+  out.ints.assign(static_cast<std::size_t>(element_count(out.shape)), value ? 1 : 0);
+  return Values{std::move(out)};
+}
+
 Result<Values> activation_layer(const AtenCall& call, const Dynamic& x, const quantizers::Spec& spec) {
   WEFT_TRY(const nn::TensorId out, call.layers(x).add({.op = "Activation",
                                                        .inputs = {x.tensor},

@@ -142,6 +142,9 @@ AtenRows recurrent_rows();   // aten_recurrent.cpp
 AtenRows reduction_rows();   // aten_reductions.cpp
 AtenRows scatter_rows();     // aten_scatter.cpp
 
+/// A bool of the shape of `x`, every element `value`.
+Result<Values> filled_bool(const AtenCall& call, const Value& x, bool value);
+
 /// A function of quantizers/ on data.
 Result<Values> activation_layer(const AtenCall& call, const Dynamic& x, const quantizers::Spec& spec);
 

@@ -187,16 +187,6 @@ Result<Values> where(AtenCall& call) {
   return call.onnx("Where", {condition, a, b});
 }
 
-/// A bool of the shape of `x`.
-Result<Values> filled_bool(AtenCall& call, const Value& x, bool value) {
-  WEFT_TRY_VOID(call.layers(x).spend_elements(shape_of(x)));
-  Constant out;
-  out.element = Element::Bool;
-  out.shape = shape_of(x);
-  out.ints.assign(static_cast<std::size_t>(element_count(out.shape)), value ? 1 : 0);
-  return Values{std::move(out)};
-}
-
 template <class F>
 Result<Values> compare(AtenCall& call, F test, const char* op) {
   WEFT_TRY(const Value a, call.tensor("self"));

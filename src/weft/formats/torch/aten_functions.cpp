@@ -112,12 +112,7 @@ Result<Values> logit(AtenCall& call) {
 template <bool Finite>
 Result<Values> is_finite(AtenCall& call) {
   WEFT_TRY(const Value x, call.tensor("self"));
-  WEFT_TRY_VOID(call.layers(x).spend_elements(shape_of(x)));
-  Constant out;
-  out.element = Element::Bool;
-  out.shape = shape_of(x);
-  out.ints.assign(static_cast<std::size_t>(element_count(out.shape)), Finite ? 1 : 0);
-  return Values{std::move(out)};
+  return filled_bool(call, x, Finite);
 }
 Result<Values> nan_to_num(AtenCall& call) {
   WEFT_TRY(Value x, call.tensor("self"));
