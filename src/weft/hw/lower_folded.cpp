@@ -31,6 +31,22 @@ int bits_for(std::size_t slots) { return fixed::width_bits(0, static_cast<Int>(s
 
 std::int64_t up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+/// Bits of the nets taken without sign: what the biases of the sums are then. Nothing where 128 bits do not suffice.
+std::optional<std::vector<Int>> biases_without_signs(const netlist::Builder& builder, const std::vector<NetId>& nets,
+                                                     const shiftadd::Problem& problem) {
+  std::vector<Int> biases = problem.bias;
+  for (std::size_t i = 0; i < nets.size(); ++i) {
+    const netlist::Cell& x = builder.at(nets[i]);
+    for (std::size_t o = 0; x.is_signed && o < biases.size(); ++o) {
+      const auto more = fixed::checked_shift_left(problem.matrix[i * biases.size() + o], x.width_bits - 1);
+      const auto less = more ? fixed::checked_sub(biases[o], *more) : std::nullopt;
+      if (!less) return std::nullopt;
+      biases[o] = *less;
+    }
+  }
+  return biases;
+}
+
 /// The operands of one input in all slots as nets behind the same affine map.
 Signal common_form(netlist::Builder& builder, NetId slot, const std::vector<Signal>& xs) {
   const auto varying = std::find_if(xs.begin(), xs.end(), [](const Signal& x) { return !x.is_constant(); });
@@ -237,7 +253,9 @@ Result<std::optional<Signals>> Lowering::by_digits(const Value& value, const std
   for (const RowSums& row : rows) {
     const auto n_out = static_cast<std::size_t>(row.problem.n_out);
     RowSums& sum = sums.emplace_back();
-    std::vector<Int>& start = starts.emplace_back(row.problem.bias);
+    auto start = biases_without_signs(builder_, row.nets, row.problem);
+    if (!start) return std::optional<Signals>();
+    starts.push_back(std::move(*start));
     sum.row = row.row;
     sum.left.assign(n_out, 0);
     if (row.nets.empty()) continue;
@@ -249,14 +267,6 @@ Result<std::optional<Signals>> Lowering::by_digits(const Value& value, const std
       sum.nets.push_back(digits_of_net(row.nets[i]));
       sum.problem.inputs.push_back(builder_.range(sum.nets.back()));
       sum.problem.arrival.push_back(0.0);
-      const netlist::Cell& x = builder_.at(row.nets[i]);
-      if (!x.is_signed) continue;
-      for (std::size_t o = 0; o < n_out; ++o) {
-        const auto more = fixed::checked_shift_left(row.problem.matrix[i * n_out + o], x.width_bits - 1);
-        const auto less = more ? fixed::checked_sub(start[o], *more) : std::nullopt;
-        if (!less) return std::optional<Signals>();
-        start[o] = *less;
-      }
     }
   }
   WEFT_TRY(const Signals in_slots, solve_rows(value, std::move(sums), "d"));
@@ -368,17 +378,9 @@ Result<std::optional<Signals>> Lowering::by_products(const Value& value, const s
     });
     // Without signs; what that adds is taken from the start of the sums.
     std::vector<NetId> nets;
-    std::vector<Int> start = row.problem.bias;
-    for (std::size_t i = 0; i < row.nets.size(); ++i) {
-      nets.push_back(without_sign(row.nets[i]));
-      const netlist::Cell& x = builder_.at(row.nets[i]);
-      for (std::size_t o = 0; x.is_signed && o < n_out; ++o) {
-        const auto more = fixed::checked_shift_left(weight(i, o), x.width_bits - 1);
-        const auto less = more ? fixed::checked_sub(start[o], *more) : std::nullopt;
-        if (!less) return std::optional<Signals>();
-        start[o] = *less;
-      }
-    }
+    for (const NetId net : row.nets) nets.push_back(without_sign(net));
+    const auto start = biases_without_signs(builder_, row.nets, row.problem);
+    if (!start) return std::optional<Signals>();
     const std::int64_t lanes = up(static_cast<std::int64_t>(inputs.size()), slots);
     const auto count = static_cast<std::size_t>(lanes == 0 ? 0 : up(static_cast<std::int64_t>(inputs.size()), lanes));
     if (!row.nets.empty() && count < 2) return std::optional<Signals>();
@@ -444,7 +446,7 @@ Result<std::optional<Signals>> Lowering::by_products(const Value& value, const s
         terms = std::move(next);
       }
       if (builder_.failed()) return std::optional<Signals>();
-      out.push_back(accumulated(terms.at(0), start[o], 0, row.left[o], known));
+      out.push_back(accumulated(terms.at(0), (*start)[o], 0, row.left[o], known));
     }
   }
   return std::optional(std::move(out));

@@ -8,6 +8,7 @@
 #include "weft/exact/random_graph.h"
 #include "weft/hw/cost.h"
 #include "weft/hw/design.h"
+#include "weft/netlist/builder.h"
 
 namespace weft::hw {
 namespace {
@@ -44,6 +45,31 @@ void expect_equal(const Graph& graph, const PlanOptions& options, std::uint64_t 
       ASSERT_EQ(got[o], expected.values[graph.outputs[o].value.index]) << "output " << o << " of sample " << s;
     }
   }
+}
+
+TEST(Plan, CarryChainsBehindEachOtherRippleAtTheSameTime) {
+  const Family family = find_family("xcup").value();
+  netlist::Netlist netlist;
+  netlist::Builder builder(netlist);
+  builder.begin_module("m", "test");
+  netlist::Port inputs{"x", {}, 8, true};
+  for (int i = 0; i < 4; ++i) inputs.elements.push_back(builder.input({-128, 127, 0}));
+  netlist.inputs.push_back(inputs);
+  netlist::NetId sum = inputs.elements[0];
+  for (int i = 1; i < 4; ++i)
+    sum = builder.sum({{sum, 0, false}, {inputs.elements[static_cast<std::size_t>(i)], 0, false}});
+  netlist.outputs.push_back({"y", {sum}, builder.at(sum).width_bits, true});
+  const Delays delays = delays_of(netlist, family);
+  double all = 0.0;
+  double apart = 0.0;
+  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
+    all += delays.cells[i];
+    apart += delay_ps(netlist, netlist.cells[i], family);
+  }
+  // Three entries into a chain and one ripple of the last, of ten bits; the one in front, of ten too, may end a stage.
+  EXPECT_EQ(all, 3 * family.adder_base_ps + 10 * family.adder_per_bit_ps);
+  EXPECT_EQ(delays.tail_ps, 10 * family.adder_per_bit_ps);
+  EXPECT_EQ(apart, 3 * family.adder_base_ps + (9 + 10 + 10) * family.adder_per_bit_ps);
 }
 
 TEST(Plan, RandomGraphsEqualThePlainExecutor) {
