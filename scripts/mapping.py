@@ -87,7 +87,7 @@ def longest_path_ps(module):
         kind, pins, outputs, inputs = cells[index]
         if kind.startswith("CARRY"):
             carry = arrival(pins["CI"] + pins.get("CYINIT", []) + pins.get("CI_TOP", []))
-            for s, d, o, co in zip(pins["S"], pins["DI"], pins["O"] + [None] * 8, pins["CO"] + [None] * 8):
+            for s, d, o, co in zip(pins["S"], pins["DI"], pins.get("O", []) + [None] * 8, pins.get("CO", []) + [None] * 8):
                 ready[o] = max(ready.get(s, 0) + ENTRY_PS, carry) + BIT_PS
                 carry = ready[co] = max(max(ready.get(s, 0), ready.get(d, 0)) + ENTRY_PS, carry) + BIT_PS
         else:
