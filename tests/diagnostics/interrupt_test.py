@@ -123,7 +123,8 @@ def main():
         shop.write("network.weft", network(64))
         shop.write("small.weft", network(4))
         shop.write("x.npy", npy(np.random.default_rng(2).uniform(-2, 2, (60000, 64)).astype(np.float32)))
-        common = "--input-type fixed<8,2> --threads 1".split()
+        # The fast search: ten moments of a whole one are minutes under a sanitizer, and it is interrupted at the same places.
+        common = "--input-type fixed<8,2> --threads 1 --effort fast".split()
         out = shop.folder / "out"
 
         def old_project():
