@@ -21,7 +21,8 @@ namespace weft::hw {
 struct Slack {
   int levels = 1;
   bool common = false;
-  int restarts = 0;  ///< of the solver
+  int restarts = 0;     ///< of the solver
+  bool tables = false;  ///< narrow inputs are first summed in tables (group_inputs), where the family pairs LUTs
   auto operator<=>(const Slack&) const = default;
 };
 

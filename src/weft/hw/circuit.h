@@ -48,6 +48,8 @@ class Circuit {
   [[nodiscard]] int register_depth(std::uint32_t cell) const { return depth_[cell]; }
   /// Bits of a net that some reader or output depends on.
   [[nodiscard]] UInt used_bits(std::uint32_t cell) const { return used_[cell]; }
+  /// Whether a cell is written as LUTs of two bits each.
+  [[nodiscard]] bool is_paired(std::uint32_t cell) const { return !design_.paired.empty() && design_.paired[cell]; }
   /// Where an operand of a cell, and an output, is taken from.
   [[nodiscard]] Tap operand_tap(std::uint32_t reader, std::size_t term) const;
   [[nodiscard]] Tap output_tap(netlist::NetId net) const;

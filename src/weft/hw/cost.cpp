@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 
+#include "weft/netlist/lut_form.h"
 #include "weft/netlist/register_count.h"
 #include "weft/netlist/ternary_chain.h"
 
@@ -77,6 +79,26 @@ double sum_lut(const Netlist& netlist, const Cell& cell, UInt used) {
     if (varying >= 2) ++both;
   }
   return both;
+}
+
+/// Where the family's tables hold two functions: of a cell written so, with the comparisons of a clamp in front.
+std::optional<double> paired_lut(const Netlist& netlist, const Cell& cell, const Family& family, UInt used) {
+  if (!family.lut_pairs) return std::nullopt;
+  const auto form = netlist::lut_form(netlist, cell, used);
+  if (!form) return std::nullopt;
+  double luts = static_cast<double>(form->luts.size());
+  bool below = false;
+  bool above = false;
+  for (const netlist::LutForm::Lut& lut : form->luts) {
+    for (const netlist::LutInput& input : lut.inputs) {
+      below = below || input.term == netlist::LutInput::kBelow;
+      above = above || input.term == netlist::LutInput::kAbove;
+    }
+  }
+  const int width = netlist.at(cell.terms[0].net).width_bits;
+  if (below) luts += std::max(1.0, compare_lut(width, cell.constant, family));
+  if (above) luts += std::max(1.0, compare_lut(width, cell.constant_hi + 1, family));
+  return luts;
 }
 
 }  // namespace
@@ -208,12 +230,20 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
       cost.lut = std::max(width(0), width(1));
       break;
     case Op::Mux: {
+      if (const auto luts = paired_lut(netlist, cell, family, used)) {
+        cost.lut = *luts;
+        break;
+      }
       const bool constant =
           netlist.at(cell.terms[1].net).op == Op::Constant && netlist.at(cell.terms[2].net).op == Op::Constant;
       cost.lut = constant ? 0.0 : cell.width_bits;
       break;
     }
     case Op::Clamp:
+      if (const auto luts = paired_lut(netlist, cell, family, used)) {
+        cost.lut = *luts;
+        break;
+      }
       cost.lut = cell.width_bits;
       if (cell.constant_hi >= netlist.at(cell.terms[0].net).range.hi && cell.constant == 0) break;
       if (is_power_range(cell, netlist.at(cell.terms[0].net))) {
@@ -223,7 +253,7 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
       }
       break;
     case Op::Table:
-      cost.lut = table_lut(width(0), family) * cell.width_bits;
+      cost.lut = paired_lut(netlist, cell, family, used).value_or(table_lut(width(0), family) * cell.width_bits);
       break;
     case Op::And:
     case Op::Or:

@@ -106,6 +106,8 @@ struct Design {
   std::vector<AdderGraph> adder_graphs;
   netlist::Netlist netlist;
   netlist::Pipeline pipeline;
+  /// By cell: whether it is written as LUT6_2 of two bits each (netlist::lut_form); empty: none is.
+  std::vector<bool> paired;
   std::vector<PortPlan> inputs;   ///< in the order of graph.inputs
   std::vector<PortPlan> outputs;  ///< in the order of graph.outputs
   std::vector<LayerPlan> layers;

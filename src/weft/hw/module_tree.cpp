@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "weft/hw/circuit.h"
+#include "weft/netlist/lut_form.h"
 #include "weft/netlist/ternary_chain.h"
 
 // All nets are unsigned vectors; signs are extended by hand, so that no language's rule of mixed-sign expressions
@@ -200,6 +201,10 @@ class ModulePrinter {
     const std::string& name = names_.at({index, 0});
     const int w = cell.width_bits;
     const auto x = [&](std::size_t i) { return operand(index, i); };
+    if (circuit_.is_paired(index)) {
+      print_pairs(index);
+      return;
+    }
     switch (cell.op) {
       case Op::Constant:
         break;
@@ -446,6 +451,59 @@ class ModulePrinter {
     }
     if (free > 0) parts.push_back(field(operand(index, low), cell.terms[low].shift, 0, free));
     out_.wire(name, w, Expr::concat(parts));
+  }
+
+  /// LUT6_2 of two bits each, and LUT6 where no other bit goes along.
+  void print_pairs(std::uint32_t index) {
+    const Cell& cell = netlist_.cells[index];
+    const std::string& name = names_.at({index, 0});
+    const auto form = netlist::lut_form(netlist_, cell, circuit_.used_bits(index));
+    std::map<int, std::string> comparisons;
+    const auto input = [&](const netlist::LutInput& from) {
+      if (from.term >= 0) return operand(index, static_cast<std::size_t>(from.term)).bit(from.bit);
+      const bool below = from.term == netlist::LutInput::kBelow;
+      const auto [it, is_new] = comparisons.try_emplace(from.term);
+      if (is_new) {
+        const Int threshold = below ? cell.constant : cell.constant_hi + 1;
+        it->second = scope_.unique(name + (below ? "_lo" : "_hi"));
+        out_.wire(it->second, 1, compare(operand(index, 0), threshold),
+                  fmt::format(">= {}", fixed::to_string(threshold)));
+      }
+      return Expr::name(it->second);
+    };
+    std::vector<std::pair<std::string, std::string>> outputs;
+    for (const netlist::LutForm::Lut& lut : form->luts) {
+      std::vector<std::pair<std::string, Expr>> connections;
+      for (std::size_t k = 0; k < 6; ++k) {
+        Expr read = Expr::constant(1, lut.is_pair && k == 5 ? 1 : 0);
+        if (k < lut.inputs.size()) read = input(lut.inputs[k]);
+        connections.emplace_back(fmt::format("I{}", k), read);
+      }
+      auto& [first, second] = outputs.emplace_back();
+      first = scope_.unique(fmt::format("{}_a{}", name, outputs.size() - 1));
+      out_.wire(first, 1);
+      connections.emplace_back(lut.is_pair ? "O6" : "O", Expr::name(first));
+      if (lut.is_pair) {
+        second = scope_.unique(fmt::format("{}_b{}", name, outputs.size() - 1));
+        out_.wire(second, 1);
+        connections.emplace_back("O5", Expr::name(second));
+      }
+      out_.instance(lut.is_pair ? "LUT6_2" : "LUT6", scope_.unique(fmt::format("lut_{}_{}", name, outputs.size() - 1)),
+                    connections, {{"INIT", Expr::constant(64, static_cast<Int>(lut.table))}});
+    }
+    std::vector<Expr> bits;  // highest first
+    for (auto bit = form->bits.rbegin(); bit != form->bits.rend(); ++bit) {
+      using Source = netlist::LutForm::Bit::Source;
+      if (bit->source == Source::Constant) {
+        bits.push_back(Expr::constant(1, bit->invert ? 1 : 0));
+        continue;
+      }
+      const Expr value = bit->source == Source::Input
+                             ? input(bit->input)
+                             : Expr::name(bit->is_second ? outputs[bit->lut].second : outputs[bit->lut].first);
+      bits.push_back(bit->invert ? ~value : value);
+    }
+    out_.wire(name, cell.width_bits, Expr::concat(bits));
   }
 
   void print_clamp(std::uint32_t index) {

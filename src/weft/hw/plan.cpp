@@ -8,9 +8,10 @@
 #include "weft/hw/cost.h"
 #include "weft/hw/design.h"
 #include "weft/hw/lowering.h"
-#include "weft/netlist/bit_circuit.h"
+#include "weft/hw/resources.h"
 #include "weft/netlist/builder.h"
 #include "weft/netlist/hdl_tree.h"
+#include "weft/netlist/narrow_tables.h"
 #include "weft/netlist/register_count.h"
 #include "weft/shiftadd/digits.h"
 
@@ -143,70 +144,10 @@ Result<void> check_size(const exact::Graph& graph, const PlanOptions& options, c
                   total / 1e6, largest->name, most / 1e6, part.name, static_cast<double>(part.lut) / 1e6));
 }
 
-double memory_bits(const Netlist& netlist, const Cell& cell) {
-  return std::ldexp(1.0, netlist.at(cell.terms[0].net).width_bits) * cell.width_bits;
-}
-
-/// Large tables that every reader sees behind a register become block memories, the register being theirs.
-bool is_block_memory(const Netlist& netlist, const netlist::Pipeline& pipeline, const std::vector<int>& depth,
-                     std::size_t index) {
-  constexpr double kSmallest = 8192.0;  // where Yosys begins to prefer a block
-  if (depth[index] == 0 || memory_bits(netlist, netlist.cells[index]) <= kSmallest) return false;
-  for (std::size_t i = index + 1; i < netlist.cells.size(); ++i) {
-    for (std::size_t t = 0; t < netlist.cells[i].terms.size(); ++t) {
-      if (netlist.cells[i].terms[t].net.index == index &&
-          netlist::read_stage(netlist, pipeline, i, t) == pipeline.stage[index])
-        return false;
-    }
-  }
-  return true;
-}
-
-/// What every cell takes, its registers included.
-std::vector<Resources> cell_resources(const Design& design) {
-  const Netlist& netlist = design.netlist;
-  const std::vector<int> depth = netlist::register_depths(netlist, design.pipeline);
-  const std::vector<UInt> used = netlist::used_bits(netlist);
-  std::vector<Resources> costs(netlist.cells.size());
-  std::vector<netlist::Hard> hard(netlist.cells.size(), netlist::Hard::No);
-  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
-    const Cell& cell = netlist.cells[i];
-    costs[i] = cell_cost(netlist, cell, design.family, used[i]);
-    if (costs[i].dsp > 0) hard[i] = netlist::Hard::Multiplier;
-    if (design.options.primitives == Primitives::Xilinx && cell.op == Op::Sum && cell.terms.size() == 3)
-      hard[i] = netlist::Hard::Adder;
-    if (cell.op == Op::Table && is_block_memory(netlist, design.pipeline, depth, i)) {
-      hard[i] = netlist::Hard::Memory;
-      costs[i].bram18 = std::ceil(memory_bits(netlist, cell) / 18432.0);
-      costs[i].lut = 0.0;
-    }
-  }
-  if (design.family.lut_inputs == 6) {
-    const auto usage = netlist::count_bits(netlist::bit_circuit(netlist, design.pipeline, hard), netlist.cells.size(),
-                                           design.family.has_shift_luts, design.options.clock_enable);
-    for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
-      if (hard[i] != netlist::Hard::Adder)
-        costs[i].lut =
-            std::round(static_cast<double>(usage.lut[i]) * synthesis_factor(netlist, netlist.cells[i], design.family));
-      costs[i].lut += static_cast<double>(usage.shift_lut[i]);
-      costs[i].ff = static_cast<double>(usage.flip_flop[i]);
-    }
-    return costs;
-  }
-  const auto registers = netlist::count_registers(netlist, design.pipeline, design.family.has_shift_luts);
-  const std::vector<double> luts = luts_of(netlist, design.pipeline, design.family);
-  for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
-    if (hard[i] != netlist::Hard::Memory) costs[i].lut = luts[i];
-    costs[i].lut += static_cast<double>(registers.shift_luts[i]);
-    costs[i].ff = static_cast<double>(registers.flip_flops[i]);
-    if (hard[i] == netlist::Hard::Memory) costs[i].ff = std::max(0.0, costs[i].ff - netlist.cells[i].width_bits);
-  }
-  return costs;
-}
-
 void sum_up(Design& design) {
   const Netlist& netlist = design.netlist;
-  const std::vector<Resources> costs = cell_resources(design);
+  const std::vector<Resources> costs =
+      cell_resources({netlist, design.pipeline, design.family, design.options}, design.paired);
   std::map<std::uint32_t, LayerPlan> layers;
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
     const Cell& cell = netlist.cells[i];
@@ -244,9 +185,7 @@ struct Candidate {
   netlist::Pipeline pipeline;
   double stage_ps = 0.0;
   double tail_ps = 0.0;
-  double lut = 0.0;
-  double ff = 0.0;
-  double dsp = 0.0;
+  Resources taken;
 };
 
 Result<Candidate> candidate(const Design& design, const PlanOptions& options, const SlackPlan& slack,
@@ -254,6 +193,7 @@ Result<Candidate> candidate(const Design& design, const PlanOptions& options, co
   Candidate made;
   WEFT_TRY(made.lowered, Lowering(design.graph, options, design.family, slack, solved, ctx).run());
   Netlist& netlist = made.lowered.netlist;
+  netlist::tabulate(netlist, table_prices(design.family));
   netlist::remove_dead(netlist);
   const Delays delays = delays_of(netlist, design.family);
   made.tail_ps = delays.tail_ps;
@@ -273,12 +213,19 @@ Result<Candidate> candidate(const Design& design, const PlanOptions& options, co
                                           .price = register_prices(netlist)},
                                          ctx);
   if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
-  for (const double lut : luts_of(netlist, made.pipeline, design.family)) made.lut += lut;
+  // As the prediction counts, where that takes milliseconds.
+  constexpr std::size_t kCounted = 6'000;
+  if (netlist.cells.size() <= kCounted) {
+    const PipelinedCircuit circuit{netlist, made.pipeline, design.family, design.options};
+    made.taken = total(cell_resources(circuit, choose_pairs(circuit)));
+    return made;
+  }
+  for (const double lut : luts_of(netlist, made.pipeline, design.family)) made.taken.lut += lut;
   const auto registers = netlist::count_registers(netlist, made.pipeline, design.family.has_shift_luts);
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
-    made.dsp += cell_cost(netlist, netlist.cells[i], design.family).dsp;
-    made.ff += static_cast<double>(registers.flip_flops[i]);
-    made.lut += static_cast<double>(registers.shift_luts[i]);
+    made.taken.dsp += cell_cost(netlist, netlist.cells[i], design.family).dsp;
+    made.taken.ff += static_cast<double>(registers.flip_flops[i]);
+    made.taken.lut += static_cast<double>(registers.shift_luts[i]);
   }
   return made;
 }
@@ -288,7 +235,6 @@ double price(const Resources& taken) {
   constexpr double kFlipFlop = 0.1;
   return taken.lut + kFlipFlop * taken.ff + kLutPerDsp * taken.dsp;
 }
-double price(const Candidate& made) { return price(Resources{.lut = made.lut, .ff = made.ff, .dsp = made.dsp}); }
 
 /// Few cycles, where no number is allowed, then a short period where the one asked for is not met, then what is cheap.
 bool better(const Candidate& a, const Candidate& b, const PlanOptions& options) {
@@ -297,7 +243,7 @@ bool better(const Candidate& a, const Candidate& b, const PlanOptions& options) 
   if (!options.max_latency_cycles && cycles_a != cycles_b) return cycles_a < cycles_b;
   const double longer = a.stage_ps + a.tail_ps - (b.stage_ps + b.tail_ps);
   if (std::abs(longer) > 1.0) return longer < 0.0;
-  return price(a) < price(b);
+  return price(a.taken) < price(b.taken);
 }
 
 /// Recipes of one search of all layers.
@@ -346,6 +292,18 @@ Result<Candidate> choose_slack(const Design& design, SolutionCache& solved, Cont
     for (const Slack& slack : kTried) {
       if (within()) WEFT_TRY_VOID(attempt({.all = slack}));
     }
+    if (design.family.lut_pairs) {
+      for (Slack slack : kTried) {
+        slack.tables = true;
+        if (within()) WEFT_TRY_VOID(attempt({.all = slack}));
+      }
+      for (const std::uint32_t layer : layers) {
+        SlackPlan other = plan;
+        other.of[layer] = plan.at({layer});
+        other.of[layer].tables = !other.of[layer].tables;
+        if (within()) WEFT_TRY_VOID(attempt(other));
+      }
+    }
     // Then the same with restarts, as many as take a few seconds.
     const int restarts = std::min(24, recipes_of(kDigits * effort, searched));
     for (const int count : {0, restarts}) {
@@ -353,6 +311,7 @@ Result<Candidate> choose_slack(const Design& design, SolutionCache& solved, Cont
         for (Slack slack : kTried) {
           SlackPlan other = plan;
           slack.restarts = count;
+          slack.tables = plan.at({*layer}).tables;
           other.of[*layer] = slack;
           if (within()) WEFT_TRY_VOID(attempt(other));
         }
@@ -389,6 +348,7 @@ Design design_of(Design design, Candidate made) {
   design.pipeline = std::move(made.pipeline);
   design.latency_cycles = design.pipeline.output_stage;
   design.period_ns = period_of(design.pipeline.worst_ps + made.tail_ps, design.family);
+  design.paired = choose_pairs({design.netlist, design.pipeline, design.family, design.options});
   sum_up(design);
   return design;
 }
@@ -434,6 +394,7 @@ Result<Design> plan(const exact::Graph& graph, const PlanOptions& options, Conte
   design.family = find_family(part.family).value();
   WEFT_TRY_VOID(check_options(options, design.family, ctx));
   design.family.uncertainty = options.clock_uncertainty.value_or(design.family.uncertainty);
+  design.family.lut_pairs = options.primitives == Primitives::Xilinx;
   design.graph = graph;
   design.options = options;
   WEFT_TRY(design.interval_cycles, choose_interval(graph, options, ctx));

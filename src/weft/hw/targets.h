@@ -36,6 +36,9 @@ struct Family {
   /// Bits of a carry cell of the family's library (CARRY4, CARRY8), where LUT6_2 and it make three-input adders.
   int carry_cell_bits = 0;
 
+  /// Two functions of the same five bits take one LUT6_2; a plan whose primitives are those of Xilinx sets it.
+  bool lut_pairs = false;
+
   [[nodiscard]] bool has_ternary() const { return ternary_lut_per_bit > 0; }
 };
 

@@ -10,6 +10,8 @@
 
 #include "weft/diag/diag.h"
 #include "weft/netlist/bit_columns.h"
+#include "weft/netlist/bit_words.h"
+#include "weft/netlist/lut_form.h"
 #include "weft/netlist/register_count.h"
 
 // What Yosys makes of the Verilog of backends/verilog, cell by cell. Sums above two bits are carry chains: one XOR per
@@ -58,21 +60,7 @@ class Builder {
   }
 
  private:
-  struct Operand {
-    Bits bits;
-    bool is_signed = false;
-    [[nodiscard]] int width() const { return static_cast<int>(bits.size()); }
-    /// Bit i of the value, the sign or zeros above.
-    [[nodiscard]] Literal at(int i) const {
-      if (i < 0) return kLow;
-      if (i < width()) return bits[static_cast<std::size_t>(i)];
-      return is_signed ? bits.back() : kLow;
-    }
-  };
-
-  static Literal constant_bit(Int value, int i) {
-    return i >= 127 ? (value < 0 ? kHigh : kLow) : (value >> i & 1) != 0 ? kHigh : kLow;
-  }
+  using Operand = BitWord;
 
   /// The bits of a net as they stand in `stage`.
   const Bits& delayed(NetId net, int stage) {
@@ -201,6 +189,7 @@ class Builder {
     const Cell& cell = netlist_.cells[index];
     const auto width = static_cast<std::size_t>(cell.width_bits);
     Bits result;
+    if (hard_[index] == Hard::Pairs) return pairs(index);
     switch (cell.op) {
       case Op::Input:
         for (std::size_t i = 0; i < width; ++i) result.push_back(gates_.source());
@@ -219,7 +208,7 @@ class Builder {
         return result;
       }
       case Op::AtLeast:
-        return {compare(operand(index, 0), cell.constant)};
+        return {at_least(gates_, operand(index, 0), cell.constant)};
       case Op::Equal: {
         const Operand x = operand(index, 0);
         for (int i = 0; i < x.width(); ++i) result.push_back(x.at(i) ^ (constant_bit(cell.constant, i) ^ 1));
@@ -450,24 +439,18 @@ class Builder {
     return result;
   }
 
-  // --- comparisons
-  Literal compare(const Operand& x, Int threshold) {
-    const int w = x.width();
-    const Int t = x.is_signed ? threshold + (Int{1} << (w - 1)) : threshold;
-    const auto bit = [&](int i) { return x.at(i) ^ (x.is_signed && i == w - 1 ? 1 : 0); };
-    int i = fixed::trailing_zeros(t);
-    Literal result = bit(i);
-    ++i;
-    while (i < w) {
-      const bool one = constant_bit(t, i) == kHigh;
-      Bits run;
-      for (; i < w && (constant_bit(t, i) == kHigh) == one; ++i) run.push_back(bit(i));
-      result =
-          one ? gates_.both(gates_.all(std::move(run)), result) : gates_.either(gates_.any(std::move(run)), result);
-    }
-    return result;
+  Bits pairs(std::size_t index) {
+    const Cell& cell = netlist_.cells[index];
+    const auto form = lut_form(netlist_, cell, used_[index]);
+    WEFT_CHECK(form.has_value(), "a cell in pairs");
+    return pair_bits(out_, *form, [&](const LutInput& input) {
+      if (input.term == LutInput::kBelow) return at_least(gates_, operand(index, 0), cell.constant);
+      if (input.term == LutInput::kAbove) return at_least(gates_, operand(index, 0), cell.constant_hi + 1);
+      return operand(index, static_cast<std::size_t>(input.term)).at(input.bit);
+    });
   }
 
+  // --- comparisons
   /// a >= b: pairs of bits in groups that fill a table, the groups in a chain when there are more than two.
   Literal compare_words(Operand a, Operand b) {
     const bool is_signed = a.is_signed || b.is_signed;
@@ -516,8 +499,8 @@ class Builder {
     const fixed::Range& range = netlist_.at(cell.terms[0].net).range;
     const bool below = range.lo < cell.constant;
     const bool above = range.hi > cell.constant_hi;
-    const Literal enough = below ? compare(x, cell.constant) : kHigh;
-    const Literal over = above ? compare(x, cell.constant_hi + 1) : kLow;
+    const Literal enough = below ? at_least(gates_, x, cell.constant) : kHigh;
+    const Literal over = above ? at_least(gates_, x, cell.constant_hi + 1) : kLow;
     Bits result;
     for (int i = 0; i < cell.width_bits; ++i) {
       const Literal value = multiplexer(enough, x.at(i), constant_bit(cell.constant, i));

@@ -49,9 +49,9 @@ struct BitCircuit {
   std::vector<std::pair<int, Literal>> events;  ///< bits from outside that say that an event is in a stage
 };
 
-/// Cells that are no logic to be mapped: block memories with their register inside, hard multipliers, adders made of
-/// the family's own cells.
-enum class Hard : std::uint8_t { No, Memory, Multiplier, Adder };
+/// Cells that are no logic to be mapped: block memories with their register inside, hard multipliers, adders and pairs
+/// of functions (lut_form) made of the family's own cells.
+enum class Hard : std::uint8_t { No, Memory, Multiplier, Adder, Pairs };
 
 /// One entry of `hard` per cell. The owner of a node is the index of the cell that it comes from.
 BitCircuit bit_circuit(const Netlist& netlist, const Pipeline& pipeline, const std::vector<Hard>& hard);

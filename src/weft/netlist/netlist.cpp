@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <set>
 
 #include "weft/diag/diag.h"
@@ -152,76 +153,27 @@ class Values {
 };
 
 Int evaluate_cell(const Netlist& netlist, const Cell& cell, Values& values, int slot) {
-  const auto value = [&](std::size_t i) { return values.at(cell.terms[i].net.index, slot); };
-  UInt result = 0;
   switch (cell.op) {
-    case Op::Input:
-      WEFT_CHECK(false, "input has no operands to evaluate");
-    case Op::Constant:
-      result = static_cast<UInt>(cell.constant);
-      break;
-    case Op::Sum:
-    case Op::Concat:
-      for (const Term& term : cell.terms) {
-        const UInt shifted = static_cast<UInt>(values.at(term.net.index, slot)) << term.shift;
-        result += term.negate ? UInt{0} - shifted : shifted;
-      }
-      break;
-    case Op::Slice:
-      result = static_cast<UInt>(value(0) >> cell.shift);
-      break;
-    case Op::AtLeast:
-      result = value(0) >= cell.constant ? 1 : 0;
-      break;
-    case Op::Equal:
-      result = value(0) == cell.constant ? 1 : 0;
-      break;
-    case Op::AtLeastNet:
-      result = value(0) >= value(1) ? 1 : 0;
-      break;
-    case Op::Mux:
-      result = static_cast<UInt>(value(0) != 0 ? value(1) : value(2));
-      break;
-    case Op::Clamp:
-      result = static_cast<UInt>(std::min(std::max(value(0), cell.constant), cell.constant_hi));
-      break;
-    case Op::Table:
-      result = static_cast<UInt>(netlist.tables[cell.table][static_cast<std::size_t>(value(0) - cell.constant)]);
-      break;
-    case Op::Not:
-      result = value(0) != 0 ? 0 : 1;
-      break;
-    case Op::And:
-      result = 1;
-      for (std::size_t i = 0; i < cell.terms.size(); ++i) result &= static_cast<UInt>(value(i));
-      break;
-    case Op::Or:
-      for (std::size_t i = 0; i < cell.terms.size(); ++i) result |= static_cast<UInt>(value(i));
-      break;
-    case Op::Xor:
-      result = static_cast<UInt>(value(0)) ^ static_cast<UInt>(value(1));
-      break;
-    case Op::Multiply:
-      result = static_cast<UInt>(value(0)) * static_cast<UInt>(value(1));
-      break;
     case Op::Slot:
-      result = static_cast<UInt>(slot);
-      break;
+      return slot;
     case Op::Select:
-      result = static_cast<UInt>(value(static_cast<std::size_t>(slot) + 1));
-      break;
+      return wrap(static_cast<UInt>(values.at(cell.terms[static_cast<std::size_t>(slot) + 1].net.index, slot)),
+                  cell.width_bits, cell.is_signed);
     case Op::Pick:
-      result = static_cast<UInt>(values.at(cell.terms[0].net.index, cell.shift));
-      break;
+      return wrap(static_cast<UInt>(values.at(cell.terms[0].net.index, cell.shift)), cell.width_bits, cell.is_signed);
     case Op::Accumulate: {
-      result = static_cast<UInt>(cell.constant);
+      auto result = static_cast<UInt>(cell.constant);
       const int slots = netlist.at(cell.terms[0].net).slots;
       for (int k = 0; k < slots && k * cell.shift < 128; ++k)
         result += static_cast<UInt>(values.at(cell.terms[0].net.index, k)) << (k * cell.shift);
-      break;
+      return wrap(result, cell.width_bits, cell.is_signed);
+    }
+    default: {
+      boost::container::small_vector<Int, 4> operands;
+      for (const Term& term : cell.terms) operands.push_back(values.at(term.net.index, slot));
+      return evaluate(netlist, cell, {operands.data(), operands.size()});
     }
   }
-  return wrap(result, cell.width_bits, cell.is_signed);
 }
 
 }  // namespace
@@ -315,6 +267,66 @@ std::string verify(const Netlist& netlist) {
     }
   }
   return {};
+}
+
+Int evaluate(const Netlist& netlist, const Cell& cell, std::span<const Int> x) {
+  UInt result = 0;
+  switch (cell.op) {
+    case Op::Constant:
+      result = static_cast<UInt>(cell.constant);
+      break;
+    case Op::Sum:
+    case Op::Concat:
+      for (std::size_t i = 0; i < cell.terms.size(); ++i) {
+        const UInt shifted = static_cast<UInt>(x[i]) << cell.terms[i].shift;
+        result += cell.terms[i].negate ? UInt{0} - shifted : shifted;
+      }
+      break;
+    case Op::Slice:
+      result = static_cast<UInt>(x[0] >> cell.shift);
+      break;
+    case Op::AtLeast:
+      result = x[0] >= cell.constant ? 1 : 0;
+      break;
+    case Op::Equal:
+      result = x[0] == cell.constant ? 1 : 0;
+      break;
+    case Op::AtLeastNet:
+      result = x[0] >= x[1] ? 1 : 0;
+      break;
+    case Op::Mux:
+      result = static_cast<UInt>(x[0] != 0 ? x[1] : x[2]);
+      break;
+    case Op::Clamp:
+      result = static_cast<UInt>(std::min(std::max(x[0], cell.constant), cell.constant_hi));
+      break;
+    case Op::Table:
+      result = static_cast<UInt>(netlist.tables[cell.table][static_cast<std::size_t>(x[0] - cell.constant)]);
+      break;
+    case Op::Not:
+      result = x[0] != 0 ? 0 : 1;
+      break;
+    case Op::And:
+      result = 1;
+      for (const Int bit : x) result &= static_cast<UInt>(bit);
+      break;
+    case Op::Or:
+      for (const Int bit : x) result |= static_cast<UInt>(bit);
+      break;
+    case Op::Xor:
+      result = static_cast<UInt>(x[0]) ^ static_cast<UInt>(x[1]);
+      break;
+    case Op::Multiply:
+      result = static_cast<UInt>(x[0]) * static_cast<UInt>(x[1]);
+      break;
+    case Op::Input:
+    case Op::Slot:
+    case Op::Select:
+    case Op::Pick:
+    case Op::Accumulate:
+      WEFT_CHECK(false, "no function of operands alone");
+  }
+  return wrap(result, cell.width_bits, cell.is_signed);
 }
 
 std::vector<Int> evaluate(const Netlist& netlist, const std::vector<std::vector<Int>>& inputs, bool check_ranges) {

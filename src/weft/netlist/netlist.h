@@ -5,6 +5,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -124,6 +125,9 @@ Accumulator accumulator_of(const Netlist& netlist, const Cell& cell);
 /// Values outside of a net's range are an InternalError when `check_ranges`.
 std::vector<Int> evaluate(const Netlist& netlist, const std::vector<std::vector<Int>>& inputs,
                           bool check_ranges = true);
+
+/// The result of a cell that has no slots, for operands on their nets' grids.
+Int evaluate(const Netlist& netlist, const Cell& cell, std::span<const Int> operands);
 
 /// One cell per line, for people and golden tests.
 std::string dump(const Netlist& netlist);

@@ -15,7 +15,7 @@ namespace weft::backends::verilog {
 
 namespace {
 
-bool uses_cells(const hw::Design& design) {
+bool has_ternary_adders(const hw::Design& design) {
   const auto& cells = design.netlist.cells;
   return design.options.primitives == hw::Primitives::Xilinx &&
          std::any_of(cells.begin(), cells.end(),
@@ -28,9 +28,10 @@ Result<support::FileSet> emit(const hw::Design& design, const EmitOptions& optio
   WEFT_TRY(const auto trees, hw::design_trees(design, ctx));
   support::FileSet files;
   for (const auto& tree : trees) files[fmt::format("rtl/{}.v", tree.name())] = netlist::print_verilog(tree);
-  const bool cells = uses_cells(design);
-  if (cells) files[fmt::format("rtl/{}.v", hw::ternary_adder_name(design))] = print_ternary_adder(design);
-  if (cells && options.testbench) files["tb/weft_cells.v"] = print_cell_models();
+  const bool adders = has_ternary_adders(design);
+  const bool pairs = std::find(design.paired.begin(), design.paired.end(), true) != design.paired.end();
+  if (adders) files[fmt::format("rtl/{}.v", hw::ternary_adder_name(design))] = print_ternary_adder(design);
+  if ((adders || pairs) && options.testbench) files["tb/weft_cells.v"] = print_cell_models();
   if (options.testbench) files[fmt::format("tb/{}_tb.v", design.top)] = print_testbench(design);
   files["interface.json"] = hw::print_interface(design);
   return files;
