@@ -355,7 +355,12 @@ shiftadd::CostModel adder_cost(const Family& family) {
 
 shiftadd::CostModel adder_cost(const Family& family, const PlanOptions& options) {
   if (options.primitives == Primitives::Portable) return adder_cost(family);
-  return ternary_adder_cost(family, options.ternary_lut.value_or(family.ternary_lut_per_bit));
+  shiftadd::CostModel model = ternary_adder_cost(family, options.ternary_lut.value_or(family.ternary_lut_per_bit));
+  if (family.lut_pairs) {
+    model.table_bits = 5;
+    model.table_lut_per_bit = 0.5;
+  }
+  return model;
 }
 
 shiftadd::CostModel ternary_adder_cost(const Family& family, double lut_per_bit) {
