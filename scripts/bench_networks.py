@@ -10,6 +10,8 @@ The peers are mapped as they emit and with the one-LUT-per-bit adders of bench/c
 row with fewer LUTs counts, as both have the same cycles. Where a model rounds ties to even, a second row of each peer has
 ties up, as the tools do by themselves: another function, marked `*`.
 
+The peers fill the period to its end, so Weft keeps nothing of it free either (`--clock-uncertainty 0`).
+
 The comparison is for each peer with Weft's smallest circuit that takes as many cycles as the peer's or fewer. Where Weft by
 itself takes another number, it converts once more with `--max-latency-cycles` of the peer: where these are fewer, with a
 longer path, which is printed beside.
@@ -130,7 +132,7 @@ class Bench:
         """(folder, predicted figures, seconds) of one conversion that `weft verify` has checked."""
         project = self.work / folder
         answer, seconds, _ = self.weft.run("convert", model, "-o", project, "--part", self.options.part, "--clock-ns",
-                                           self.options.clock_ns, *convert)
+                                           self.options.clock_ns, "--clock-uncertainty", 0, *convert)
         check, _, code = self.weft.run("verify", project, "--samples", self.options.samples, check=False)
         right = code == 0 and check.get("mismatches") == 0 and check.get("latency_cycles") == check.get("predicted_latency_cycles")
         if not right:

@@ -26,6 +26,7 @@ struct Options {
   double max_delay = 0.0;
   std::string mode = "delay";
   double seconds = 0.0;
+  int recipes = 0;
   std::string primitives = "portable";
   std::string output;
 };
@@ -130,7 +131,7 @@ Result<Json> run(const Options& options, Context& ctx) {
   if (!options.output.empty() && extension != ".v" && extension != ".json")
     return ctx.fail(Kind::UsageInvalid, {.file = options.output}, "the graph is written as .v or .json");
   if (options.primitives == "xilinx") WEFT_TRY_VOID(hw::require_ternary(model.family, ctx));
-  shiftadd::Options solver{.seconds = options.seconds};
+  shiftadd::Options solver{.restarts = options.recipes, .seconds = options.seconds};
   if (options.mode == "area") solver.extra_levels = -1;
   if (options.max_delay > 0) solver.max_delay = options.max_delay;
   const auto start = std::chrono::steady_clock::now();
@@ -190,6 +191,10 @@ void add_cmvm(CLI::App& root, App& app) {
       ->add_option("--max-delay", options->max_delay,
                    "few LUTs with no output later than this, in levels of two-input adders (with --cost: in its unit)")
       ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--recipes", options->recipes,
+                   "graphs to look at besides the first (default 0); the same graph every time, unlike with --seconds")
+      ->check(CLI::Range(0, 1'000'000));
   command->add_option("--seconds", options->seconds, "time to look for better graphs (default 0: one pass)")
       ->check(CLI::Range(0.0, 1e6));
   command

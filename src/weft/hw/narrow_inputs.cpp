@@ -97,8 +97,9 @@ class Grouper {
 
   /// LUTs of the tables of a group and of adding their results, one per column, to the sums.
   [[nodiscard]] double cost_of(const std::vector<std::size_t>& members) const {
-    // A third of the adders have three operands for the LUTs of one, others are shared.
+    // Half a LUT per bit, as adders have three operands or are shared, of a term and of what the sums grow by.
     constexpr double kAddition = 0.5;
+    constexpr double kGrowth = 3.0;
     constexpr double kTable = 0.5;
     double cost = 0.0;
     std::map<Combination, bool> known;
@@ -106,7 +107,7 @@ class Grouper {
       const Part part = part_of(members, c);
       if (part.factor == 0) continue;
       const double bits = bits_of(part.combination);
-      cost += kAddition * (bits + 1.0);
+      cost += kAddition * (bits + kGrowth);
       const bool is_plain = part.combination.size() == 1 && part.combination[0].second == 1;
       if (known.try_emplace(part.combination, true).second && !is_plain) cost += kTable * bits;
     }

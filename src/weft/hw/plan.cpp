@@ -213,13 +213,6 @@ Result<Candidate> candidate(const Design& design, const PlanOptions& options, co
                                           .price = register_prices(netlist)},
                                          ctx);
   if (ctx.cancelled()) return ctx.fail(Kind::Cancelled, {}, "planning was cancelled");
-  // As the prediction counts, where that takes milliseconds.
-  constexpr std::size_t kCounted = 6'000;
-  if (netlist.cells.size() <= kCounted) {
-    const PipelinedCircuit circuit{netlist, made.pipeline, design.family, design.options};
-    made.taken = total(cell_resources(circuit, choose_pairs(circuit)));
-    return made;
-  }
   for (const double lut : luts_of(netlist, made.pipeline, design.family)) made.taken.lut += lut;
   const auto registers = netlist::count_registers(netlist, made.pipeline, design.family.has_shift_luts);
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {

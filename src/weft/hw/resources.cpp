@@ -116,12 +116,15 @@ std::vector<bool> choose_pairs(const PipelinedCircuit& circuit) {
   std::vector<bool> paired(netlist.cells.size(), false);
   bool any = false;
   for (std::size_t i = 0; i < netlist.cells.size(); ++i) {
-    if (delays.cells[i] <= 0.0 || alone[i].lut <= 1.0 || alone[i].bram18 > 0.0) continue;
+    if (delays.cells[i] <= 0.0 || alone[i].bram18 > 0.0) continue;
     const auto form = netlist::lut_form(netlist, netlist.cells[i], used[i]);
-    if (!form || static_cast<double>(form->luts.size()) >= alone[i].lut) continue;
+    if (!form || form->luts.empty()) continue;
+    // Tables also where they take as many: as a ROM, synthesis would move a register in front of them behind them.
+    const auto luts = static_cast<double>(form->luts.size());
+    if (luts > alone[i].lut || (luts == alone[i].lut && netlist.cells[i].op != Op::Table)) continue;
     paired[i] = any = true;
   }
-  if (!any || total(cell_resources(circuit, paired)).lut >= total(alone).lut) return {};
+  if (!any || total(cell_resources(circuit, paired)).lut > total(alone).lut) return {};
   return paired;
 }
 

@@ -11,10 +11,10 @@
 namespace weft::netlist {
 namespace {
 
-/// A LUT per bit of a sum, half of one per bit of what clears.
+/// A LUT per bit that a sum adds, half of one per bit of what clears.
 TablePrices prices(bool pairs) {
-  return {.lut_inputs = 6, .pairs = pairs, .lut_of = [](const Netlist&, const Cell& cell, UInt) {
-            return cell.op == Op::Sum ? 1.0 * cell.width_bits : 0.5 * cell.width_bits;
+  return {.lut_inputs = 6, .pairs = pairs, .lut_of = [](const Netlist& netlist, const Cell& cell, UInt) {
+            return cell.op == Op::Sum ? 1.0 * (cell.width_bits - sum_free_bits(netlist, cell)) : 0.5 * cell.width_bits;
           }};
 }
 
