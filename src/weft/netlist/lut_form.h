@@ -50,8 +50,8 @@ struct LutForm {
 /// Equal functions and complements are made once; what is a bit or its complement takes no table.
 LutForm lut_form(const std::vector<BitFunction>& functions);
 
-/// The bits of a Mux, Clamp or Table as functions of the bits of its operands; those not in `used` are constant. Nothing
-/// where one is a function of more than six bits, and for other cells.
+/// The bits of a Mux, Clamp or Table as functions of the bits of its operands; those not in `used` are constant.
+/// Nothing where one is a function of more than six bits, and for other cells.
 std::optional<LutForm> lut_form(const Netlist& netlist, const Cell& cell, UInt used);
 
 }  // namespace weft::netlist

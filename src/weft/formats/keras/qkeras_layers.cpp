@@ -27,7 +27,8 @@ void finish(LayerImport& in, Tensor y) {
   in.finish(y);
 }
 
-/// With a quantizer of the divisor, QKeras averages x * area (or sums x) and multiplies by the quantized 1 / area.
+/// With a quantizer of the divisor, QKeras averages x * area (or takes the average times area) and multiplies by the
+/// quantized 1 / area.
 void import_average_pool(LayerImport& in) {
   if (!in.ready()) return in.config.fail_reported();
   const bool global = in.layer.class_name == "QGlobalAveragePooling2D";
@@ -54,17 +55,13 @@ void import_average_pool(LayerImport& in) {
   const float f_area = static_cast<float>(area);
   const auto factor = quantized_values(in, FloatTensor({1}, {1.0F / f_area}), spec);
   if (!factor) return;
-  Tensor y;
-  if (global) {
-    y = in.emit("_sum", "ReduceSum", {in.tensors[0]},
-                {{"axes", Ints{0, 1}}, {"keepdims", in.config.flag("keepdims", false)}});
-  } else {
-    y = scaled(part, in.tensors[0], f_area, "_area");
-    if (y) {
-      inner.node.inputs = {*y};
-      y = in.emit(std::move(inner.node));
-    }
+  // The global pool divides by the area before it multiplies with it: two roundings of float32.
+  Tensor y = global ? in.tensors[0] : scaled(part, in.tensors[0], f_area, "_area");
+  if (y) {
+    inner.node.inputs = {*y};
+    y = in.emit(std::move(inner.node));
   }
+  if (y && global) y = scaled(part, *y, f_area, "_area");
   if (y) y = in.emit(with_constant(part, "_average", "Mul", *y, permuted(*factor, {0}, {})));
   finish(in, y);
 }
