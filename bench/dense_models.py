@@ -27,20 +27,20 @@ def tagger(path, kind, seed=1):
 
 
 def small(path, seed):
-    """Two to four layers of 6 to 32 outputs, weights of 2 to 6 bits, drawn by the seed; returns options of convert."""
+    """Two or three layers of 4 to 12 outputs, weights of 2 to 4 bits, drawn by the seed; returns options of convert."""
     draw = np.random.default_rng([seed, 4])
-    n = int(draw.integers(8, 25))
-    shape, nodes, layers = (n,), [], int(draw.integers(2, 5))
+    n = int(draw.integers(4, 13))
+    shape, nodes, layers = (n,), [], int(draw.integers(2, 4))
     for i in range(layers):
-        m, width, kept = int(draw.integers(6, 33)), int(draw.integers(2, 7)), draw.choice([0.3, 0.6, 1.0])
+        m, width, kept = int(draw.integers(4, 13)), int(draw.integers(2, 5)), draw.choice([0.3, 0.6, 1.0])
         kernel = draw.normal(0, 1, (n, m)) * (draw.random((n, m)) < kept)
         weights = quantizer("ternary", alpha=1.0, threshold=0.5)
         if width > 2:
             weights, kernel = quantizer("quantized_bits", bits=width, integer=0, alpha=1.0), kernel * 1.5 / np.sqrt(n)
-        relu = quantizer("quantized_relu", bits=int(draw.integers(3, 8)), integer=2 if width == 2 else 0)
+        relu = quantizer("quantized_relu", bits=int(draw.integers(3, 6)), integer=2 if width == 2 else 0)
         nodes.append(dense(f"fc{i + 1}", kernel, weights, draw.normal(0, 0.1, m), relu if i < layers - 1 else None,
                            quantizer("quantized_bits", bits=6, integer=0, alpha=1.0)))
         n = m
     path.write_bytes(weft_file(path.name, shape, nodes))
-    width = int(draw.integers(5, 13))
+    width = int(draw.integers(4, 9))
     return ["--input-type", f"fixed<{width},{int(draw.integers(1, 4))}>"]

@@ -29,9 +29,10 @@ import mapping
 import routing
 from measure import WeftError
 
-# Cases of bench_networks.py that are routed in minutes, and drawn networks of bench/drawn_layers.py: "drawn SEED INDEX".
+# Cases of bench_networks.py that are routed in minutes, and small networks with drawn weights.
 NETWORKS = ("hgq2_openml_530", "hgq2_cernbox_1043", "hgq_jet_classifier", "hgq2_openml_2571", "tagger_ternary")
-CASES = [c for c in bench_networks.CASES if c[0] in NETWORKS]
+CASES = [(f"small_{seed}", f"small {seed}", [], f"drawn, seed {seed}") for seed in (1, 2, 3)]
+CASES += [c for c in bench_networks.CASES if c[0] in NETWORKS]
 
 
 def met(row, clock_ns):

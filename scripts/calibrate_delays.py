@@ -29,7 +29,7 @@ import dense_models
 import drawn_layers
 
 GOAL = 0.9
-# Steps of a path that make up a figure, their nets apart: those shorter than this stay within a logic block.
+# Nets shorter than this stay within a logic block.
 HOP_NS = 0.25
 
 
@@ -67,15 +67,15 @@ def run(options, name, kind, convert, write, clock_ns):
 
 
 def steps_of(rows):
-    """Means over the longest paths of all runs: of every kind of step, of nets outside of a logic block, and of path ends."""
+    """Means over the longest paths of all runs: of every kind of step, of nets to each kind of cell, and of path ends."""
     found = collections.defaultdict(list)
     for row in rows:
         for path in row["path"].values():
-            for kind, delay in path[:-1]:
+            for (kind, delay), (then, _) in zip(path, path[1:]):
                 if kind != "routing":
                     found[kind].append(delay)
                 elif delay > HOP_NS:
-                    found["net"].append(delay)
+                    found[f"net to {then}"].append(delay)
             if path:
                 last = path[-2][1] if path[-2][0] == "routing" and path[-2][1] <= HOP_NS else 0.0
                 found["end"].append(last + path[-1][1])
@@ -91,7 +91,7 @@ def summary(options, rows):
     planned = [r for r in rows if r["predicted"]["period_ns"] <= r["clock_ns"] * 1.0001]
     print("\nmean of the steps on the longest paths, ns (how many)")
     for kind, (mean, count) in sorted(steps_of(rows).items()):
-        print(f"  {kind:<14} {mean:6.3f} ({count})")
+        print(f"  {kind:<20} {mean:6.3f} ({count})")
     print("\nruns that meet the asked period, and routed by asked period")
     for label, mine in [(f"{c:g} ns", [r for r in planned if r["clock_ns"] == c]) for c in options.clock_ns] + [("all", planned)]:
         used = [1000 / f / r["clock_ns"] for r in mine for f in r["fmax_mhz"].values()]
@@ -103,6 +103,8 @@ def summary(options, rows):
     for label, mine in [(k, [r for r in rows if r["kind"] == k]) for k in kinds] + [("all", rows)]:
         found = [x for r in mine for x in ratios(r)]
         print(f"  {label:<10} {len(mine):>3} designs  {np.median(found):.2f}  {np.quantile(found, GOAL):.2f}")
+    if not planned:
+        return
     found = np.quantile([x for r in planned for x in ratios(r)], GOAL)
     print(f"\nuncertainty with which {GOAL:.0%} meet their predicted period: {1 - 1 / found:.3f} (now {rows[0]['uncertainty']:.3f})")
 
@@ -135,8 +137,9 @@ def main():
             print(f"  {name:<14} {clock_ns:4g} ns  predicted {row['predicted']['period_ns']:6.2f}  routed {np.median(periods):6.2f} "
                   f"({min(periods):.2f} to {max(periods):.2f})  LUT {row['lut']:>5} (predicted {row['predicted']['lut']:.0f})", flush=True)
     (options.work / "rows.json").write_text(json.dumps(rows, indent=1))
-    summary(options, rows)
-    return 1 if refused else 0
+    if rows:
+        summary(options, rows)
+    return 1 if refused or not rows else 0
 
 
 if __name__ == "__main__":
