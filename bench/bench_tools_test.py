@@ -10,10 +10,12 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "scripts")]
 import bench_networks
+import bench_routed
 import exact_graph
 import mapping
 import netlist_sim
 import network_peers
+import routing
 
 
 class ExactGraph(unittest.TestCase):
@@ -153,6 +155,48 @@ class LongestPath(unittest.TestCase):
     def test_loop(self):
         with self.assertRaises(mapping.MappingError):
             self.path(cell("LUT1", {"I0": [10]}, {"O": [10]}))
+
+
+class Routing(unittest.TestCase):
+    def test_devices(self):
+        self.assertEqual(routing.Device("lfe5u-45f").options, ["--45k", "--package", "CABGA381"])
+        self.assertEqual(routing.Device("LFE5UM5G-85F").options[0], "--um5g-85k")
+        self.assertEqual(routing.Device("ice40hx8k-ct256").options, ["--hx8k", "--package", "ct256"])
+        with self.assertRaises(routing.RoutingError):
+            routing.Device("xcvu9p")
+
+    def test_ports(self):
+        dump = "module \\m\n  wire width 5 input 2 signed \\in_x\n  wire input 1 \\clk\n  wire width 3 output 3 \\y\n  wire width 9 \\z\nend\n"
+        self.assertEqual(routing.ports_of(dump), [("input", "in_x", 5), ("input", "clk", 1), ("output", "y", 3)])
+
+    def test_wrapper(self):
+        ports = [("input", "clk", 1), ("input", "a", 2), ("input", "b", 3), ("output", "y", 4)]
+        text = routing.wrapper("m", ports, serial=False)
+        self.assertIn("reg [4:0] given;", text)
+        self.assertIn("m circuit(.clk(clk), .a(given[1:0]), .b(given[4:2]), .y(found[3:0]));", text)
+        self.assertNotIn("shift", text)
+        self.assertIn("given <= {given, si};", routing.wrapper("m", ports, serial=True))
+
+    def test_registers_of_the_wrapper_do_not_count(self):
+        module = {"ports": {"in": {"direction": "input", "bits": [1, 2]}},
+                  "cells": {str(i): c for i, c in enumerate([cell("TRELLIS_FF", {"DI": [1]}, {"Q": [5]}), cell("TRELLIS_FF", {"DI": [5]}, {"Q": [6]}),
+                                                             cell("LUT4", {"A": [5]}, {"Z": [7]}), cell("CCU2C", {"A0": [5]}, {"S0": [8]})])}}
+        self.assertEqual(routing.counts(module, True), {"lut": 3, "ff": 1, "carry": 1, "dsp": 0, "bram": 0})
+        self.assertEqual(routing.counts(module, False)["ff"], 2)
+
+    def test_steps(self):
+        step = lambda kind, a, b, delay: {"type": kind, "delay": delay, "from": {"port": a}, "to": {"port": b}}
+        path = [step("clk-to-q", "CLK", "Q", 0.5), step("routing", "Q", "A", 1.0), step("logic", "A", "F", 0.2), step("routing", "F", "B", 1.0),
+                step("logic", "B", "FCO", 0.4), step("logic", "FCI", "FCO", 0.1), step("logic", "FCI", "F", 0.4), step("setup", "DI", "CLK", 0)]
+        report = {"critical_paths": [{"from": "<async>", "to": "posedge clk", "path": []}, {"from": "posedge clk", "to": "posedge clk", "path": path}]}
+        kinds = [kind for kind, _ in routing.path_of(report)]
+        self.assertEqual(kinds, ["clk-to-q", "routing", "lut", "routing", "carry entry", "carry", "carry exit", "setup"])
+
+    def test_closest_circuit(self):
+        row = lambda kind, lut, ns, **more: {"case": "c", "kind": kind, "lut": lut, "latency_ns": ns, **more}
+        rows = [row("weft", 90, 50), row("weft", 95, 39), row("weft", 60, 60), row("peer", 100, 40, tool="alkaid")]
+        self.assertEqual([mine["lut"] for _, mine in bench_routed.compared(rows, "alkaid")], [95])
+        self.assertEqual(bench_routed.met({"fmax_mhz": {1: 99.0, 2: 100.0, 3: 120.0}}, 10.0), 2)
 
 
 class Small(unittest.TestCase):

@@ -68,10 +68,12 @@ CASES = [
 
 def model_of(name, where, data, work):
     """(path of the model, further options)."""
+    path = work / f"{name}.weft"
     if where in ("6bit", "ternary"):
-        path = work / f"{name}.weft"
         dense_models.tagger(path, where)
         return path, []
+    if where.startswith("small "):
+        return path, dense_models.small(path, int(where.split()[1]))
     found = sorted((data / "models").glob(where))
     if len(found) != 1:
         raise FileNotFoundError(f"{where}: {len(found)} files")

@@ -109,10 +109,15 @@ def longest_path_ps(module):
 CELLS = pathlib.Path(__file__).resolve().parent.parent / "bench/cells"
 
 
+def instantiated(circuit):
+    """The tool's own modules that its circuit, of bench/network_peers.py or cmvm_peers.py, has instances of."""
+    instances = "".join(pathlib.Path(s).read_text() for s in circuit["sources"])
+    return [pathlib.Path(s) for s in circuit["static"] if pathlib.Path(s).stem + " #" in instances]
+
+
 def mapped_peer(circuit, tool, with_cells, timeout=None):
     """mapped() of what bench/network_peers.py or cmvm_peers.py wrote, as it is or with the adders of bench/cells."""
-    instances = "".join(pathlib.Path(s).read_text() for s in circuit["sources"])
-    static = [pathlib.Path(s) for s in circuit["static"] if pathlib.Path(s).stem + " #" in instances]
+    static = instantiated(circuit)
     if with_cells:
         static = [s for s in static if s.stem not in ("shift_adder", "ternary_adder")]
         static += [CELLS / "carry_adders.v", CELLS / f"{tool}.v"]
