@@ -123,15 +123,16 @@ def main():
         shop.write("network.weft", network(64))
         shop.write("small.weft", network(4))
         shop.write("x.npy", npy(np.random.default_rng(2).uniform(-2, 2, (60000, 64)).astype(np.float32)))
+        common = "--input-type fixed<8,2> --threads 1".split()
         # The fast search: ten moments of a whole one are minutes under a sanitizer, and it is interrupted at the same places.
-        common = "--input-type fixed<8,2> --threads 1 --effort fast".split()
+        fast = ["--effort", "fast"]
         out = shop.folder / "out"
 
         def old_project():
             remove(out)
-            assert shop.run(["convert", "small.weft", "-o", "out", *common]).code == 0
+            assert shop.run(["convert", "small.weft", "-o", "out", *fast, *common]).code == 0
 
-        convert = ["convert", "network.weft", "-o", "out", *common]
+        convert = ["convert", "network.weft", "-o", "out", *fast, *common]
         interrupt_often(shop, outcomes, "convert", convert, "out", lambda: remove(out))
         converted = outcomes.cancelled
         interrupt_often(shop, outcomes, "convert over an old result", convert, "out", old_project)

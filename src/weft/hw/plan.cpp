@@ -193,7 +193,7 @@ Result<Candidate> candidate(const Design& design, const PlanOptions& options, co
   Candidate made;
   WEFT_TRY(made.lowered, Lowering(design.graph, options, design.family, slack, solved, ctx).run());
   Netlist& netlist = made.lowered.netlist;
-  netlist::tabulate(netlist, table_prices(design.family));
+  if (design.family.lut_pairs) netlist::tabulate(netlist, table_prices(design.family));
   netlist::remove_dead(netlist);
   const Delays delays = delays_of(netlist, design.family);
   made.tail_ps = delays.tail_ps;
