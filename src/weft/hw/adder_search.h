@@ -21,8 +21,7 @@ namespace weft::hw {
 struct Slack {
   int levels = 1;
   bool common = false;
-  int restarts = 0;     ///< of the solver
-  bool tables = false;  ///< narrow inputs are first summed in tables (group_inputs), where the family pairs LUTs
+  int restarts = 0;  ///< of the solver
   auto operator<=>(const Slack&) const = default;
 };
 

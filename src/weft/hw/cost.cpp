@@ -194,6 +194,10 @@ double delay_ps(const Netlist& netlist, const Cell& cell, const Family& family) 
 Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& family, UInt used) {
   Resources cost;
   const auto width = [&](std::size_t i) { return netlist.at(cell.terms[i].net).width_bits; };
+  if (const auto luts = paired_lut(netlist, cell, family, used)) {
+    cost.lut = *luts;
+    return cost;
+  }
   switch (cell.op) {
     case Op::Input:
     case Op::Constant:
@@ -230,20 +234,12 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
       cost.lut = std::max(width(0), width(1));
       break;
     case Op::Mux: {
-      if (const auto luts = paired_lut(netlist, cell, family, used)) {
-        cost.lut = *luts;
-        break;
-      }
       const bool constant =
           netlist.at(cell.terms[1].net).op == Op::Constant && netlist.at(cell.terms[2].net).op == Op::Constant;
       cost.lut = constant ? 0.0 : cell.width_bits;
       break;
     }
     case Op::Clamp:
-      if (const auto luts = paired_lut(netlist, cell, family, used)) {
-        cost.lut = *luts;
-        break;
-      }
       cost.lut = cell.width_bits;
       if (cell.constant_hi >= netlist.at(cell.terms[0].net).range.hi && cell.constant == 0) break;
       if (is_power_range(cell, netlist.at(cell.terms[0].net))) {
@@ -253,7 +249,7 @@ Resources cell_cost(const Netlist& netlist, const Cell& cell, const Family& fami
       }
       break;
     case Op::Table:
-      cost.lut = paired_lut(netlist, cell, family, used).value_or(table_lut(width(0), family) * cell.width_bits);
+      cost.lut = table_lut(width(0), family) * cell.width_bits;
       break;
     case Op::And:
     case Op::Or:
@@ -355,12 +351,7 @@ shiftadd::CostModel adder_cost(const Family& family) {
 
 shiftadd::CostModel adder_cost(const Family& family, const PlanOptions& options) {
   if (options.primitives == Primitives::Portable) return adder_cost(family);
-  shiftadd::CostModel model = ternary_adder_cost(family, options.ternary_lut.value_or(family.ternary_lut_per_bit));
-  if (family.lut_pairs) {
-    model.table_bits = 5;
-    model.table_lut_per_bit = 0.5;
-  }
-  return model;
+  return ternary_adder_cost(family, options.ternary_lut.value_or(family.ternary_lut_per_bit));
 }
 
 shiftadd::CostModel ternary_adder_cost(const Family& family, double lut_per_bit) {

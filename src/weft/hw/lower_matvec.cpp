@@ -9,7 +9,6 @@
 
 #include "weft/hw/adder_circuit.h"
 #include "weft/hw/lowering.h"
-#include "weft/hw/narrow_inputs.h"
 #include "weft/support/threads.h"
 
 namespace weft::hw {
@@ -118,9 +117,6 @@ Result<Signals> Lowering::lower(const Value& value, const exact::MatVec& p) {
   }
   const int slots = reuse_factor_of(value, options_);
   if (slots > 1) return fold_matvec(value, p, sinks, std::move(sums), slots);
-  if (family_.lut_pairs && slack_.at(current_).tables) {
-    for (RowSums& row : sums) tabulate_inputs(row);
-  }
   return solve_rows(value, std::move(sums), "t");
 }
 
@@ -170,7 +166,13 @@ Result<Lowering::RowSums> Lowering::row_sums(const Value& value, std::int64_t ro
     out.left = std::move(total);
     return out;
   }
-  set_inputs(problem, nets);
+  double earliest = -1.0;
+  for (NetId net : nets) {
+    problem.inputs.push_back(builder_.range(net));
+    problem.arrival.push_back(arrival(net));
+    if (earliest < 0 || problem.arrival.back() < earliest) earliest = problem.arrival.back();
+  }
+  for (double& time : problem.arrival) time -= earliest;
   // Of the offset of each output only what the grid of the sum can hold is added; the rest stays beside it.
   std::vector<Int>& left = out.left;
   left.resize(static_cast<std::size_t>(n_out));
@@ -190,59 +192,6 @@ Result<Lowering::RowSums> Lowering::row_sums(const Value& value, std::int64_t ro
     left[o] = total[o] - problem.bias[o];
   }
   return out;
-}
-
-void Lowering::set_inputs(shiftadd::Problem& problem, const std::vector<NetId>& nets) {
-  problem.inputs.clear();
-  problem.arrival.clear();
-  problem.n_in = static_cast<std::int64_t>(nets.size());
-  double earliest = -1.0;
-  for (const NetId net : nets) {
-    problem.inputs.push_back(builder_.range(net));
-    problem.arrival.push_back(arrival(net));
-    if (earliest < 0 || problem.arrival.back() < earliest) earliest = problem.arrival.back();
-  }
-  for (double& time : problem.arrival) time -= earliest;
-}
-
-void Lowering::tabulate_inputs(RowSums& row) {
-  constexpr int kPairBits = 5;
-  if (row.nets.empty()) return;
-  const GroupedInputs grouped = group_inputs(row.problem, kPairBits);
-  std::vector<NetId> nets;
-  for (const GroupedInputs::Combination& combination : grouped.inputs) {
-    if (combination.size() == 1 && combination[0].second == 1) {
-      nets.push_back(row.nets[combination[0].first]);
-      continue;
-    }
-    row.tabulated = true;
-    std::vector<Term> fields;
-    int bits = 0;
-    for (const auto& [input, weight] : combination) {
-      const NetId net = row.nets[input];
-      const int width = builder_.at(net).width_bits;
-      fields.push_back({builder_.range(net).lo < 0 ? builder_.bits(net, 0, width) : net, bits, false});
-      bits += width;
-    }
-    std::vector<Int> values;
-    for (Int code = 0; code < Int{1} << bits; ++code) {
-      Int sum = 0;
-      int at = 0;
-      for (const auto& [input, weight] : combination) {
-        const netlist::Cell& x = builder_.at(row.nets[input]);
-        Int part = code >> at & ((Int{1} << x.width_bits) - 1);
-        if (x.is_signed && part >> (x.width_bits - 1) != 0) part -= Int{1} << x.width_bits;
-        at += x.width_bits;
-        sum += weight * std::clamp(part, x.range.lo, x.range.hi);
-      }
-      values.push_back(sum);
-    }
-    nets.push_back(builder_.table(builder_.concat(fields), 0, std::move(values)));
-  }
-  if (!row.tabulated) return;
-  row.nets = std::move(nets);
-  row.problem.matrix = grouped.matrix;
-  set_inputs(row.problem, row.nets);
 }
 
 Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> rows, const std::string& prefix) {
@@ -318,9 +267,7 @@ Result<Signals> Lowering::solve_rows(const Value& value, std::vector<RowSums> ro
                          fmt::format("the sums of `{}` need more than 126 bits in hardware", value.name));
       out.push_back(*y);
     }
-    // That of a product with tables in front is no product of the layer's inputs.
-    if (!row.tabulated)
-      result_.adder_graphs.push_back({current_, row.row, std::move(row.problem), std::move(solution)});
+    result_.adder_graphs.push_back({current_, row.row, std::move(row.problem), std::move(solution)});
   }
   return out;
 }

@@ -82,15 +82,10 @@ class Lowering {
     std::vector<netlist::NetId> nets;  ///< the problem's inputs; none when all sums are constant
     shiftadd::Problem problem;
     std::vector<Int> left;  ///< what is added to each sum outside of the adder graph
-    bool tabulated = false;
   };
   Result<RowSums> row_sums(const exact::Value& value, std::int64_t row, const std::vector<Signal>& x,
                            const std::vector<std::int64_t>& weights, const std::vector<Int>& bias,
                            const std::vector<Sink>& sinks, const std::vector<fixed::Range>& ranges);
-  /// Ranges and arrival times of a problem's inputs.
-  void set_inputs(shiftadd::Problem& problem, const std::vector<netlist::NetId>& nets);
-  /// Tables of narrow inputs take their place where that is less to add.
-  void tabulate_inputs(RowSums& row);
   /// Solves the rows side by side, equal ones once, and builds them in their order, with names that begin with
   /// `prefix`.
   Result<Signals> solve_rows(const exact::Value& value, std::vector<RowSums> rows, const std::string& prefix);

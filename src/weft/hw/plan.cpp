@@ -193,7 +193,7 @@ Result<Candidate> candidate(const Design& design, const PlanOptions& options, co
   Candidate made;
   WEFT_TRY(made.lowered, Lowering(design.graph, options, design.family, slack, solved, ctx).run());
   Netlist& netlist = made.lowered.netlist;
-  if (design.family.lut_pairs) netlist::tabulate(netlist, table_prices(design.family));
+  if (design.family.lut_pairs) netlist::tabulate(netlist, lut_price(design.family));
   netlist::remove_dead(netlist);
   const Delays delays = delays_of(netlist, design.family);
   made.tail_ps = delays.tail_ps;
@@ -285,18 +285,6 @@ Result<Candidate> choose_slack(const Design& design, SolutionCache& solved, Cont
     for (const Slack& slack : kTried) {
       if (within()) WEFT_TRY_VOID(attempt({.all = slack}));
     }
-    if (design.family.lut_pairs) {
-      for (Slack slack : kTried) {
-        slack.tables = true;
-        if (within()) WEFT_TRY_VOID(attempt({.all = slack}));
-      }
-      for (const std::uint32_t layer : layers) {
-        SlackPlan other = plan;
-        other.of[layer] = plan.at({layer});
-        other.of[layer].tables = !other.of[layer].tables;
-        if (within()) WEFT_TRY_VOID(attempt(other));
-      }
-    }
     // Then the same with restarts, as many as take a few seconds.
     const int restarts = std::min(24, recipes_of(kDigits * effort, searched));
     for (const int count : {0, restarts}) {
@@ -304,7 +292,6 @@ Result<Candidate> choose_slack(const Design& design, SolutionCache& solved, Cont
         for (Slack slack : kTried) {
           SlackPlan other = plan;
           slack.restarts = count;
-          slack.tables = plan.at({*layer}).tables;
           other.of[*layer] = slack;
           if (within()) WEFT_TRY_VOID(attempt(other));
         }

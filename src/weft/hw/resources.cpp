@@ -128,13 +128,11 @@ std::vector<bool> choose_pairs(const PipelinedCircuit& circuit) {
   return paired;
 }
 
-netlist::TablePrices table_prices(const Family& family) {
-  return {.lut_inputs = family.lut_inputs,
-          .pairs = family.lut_pairs,
-          .lut_of = [family](const Netlist& netlist, const Cell& cell, UInt used) {
-            const Resources cost = cell_cost(netlist, cell, family, used);
-            return cost.lut + kLutPerDsp * cost.dsp;
-          }};
+netlist::LutPrice lut_price(const Family& family) {
+  return [family](const Netlist& netlist, const Cell& cell, UInt used) {
+    const Resources cost = cell_cost(netlist, cell, family, used);
+    return cost.lut + kLutPerDsp * cost.dsp;
+  };
 }
 
 }  // namespace weft::hw

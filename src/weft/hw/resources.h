@@ -27,6 +27,6 @@ std::vector<Resources> cell_resources(const PipelinedCircuit& circuit, const std
 Resources total(const std::vector<Resources>& cells);
 
 /// What tables are held against before the pipeline is known.
-netlist::TablePrices table_prices(const Family& family);
+netlist::LutPrice lut_price(const Family& family);
 
 }  // namespace weft::hw

@@ -39,10 +39,9 @@ bool has_function(const Cell& cell) {
 
 class Tabulator {
  public:
-  Tabulator(Netlist& netlist, const TablePrices& prices)
+  Tabulator(Netlist& netlist, const LutPrice& price)
       : netlist_(netlist),
-        prices_(prices),
-        most_bits_(std::min(kMostBits, prices.lut_inputs)),
+        price_(price),
         used_(used_bits(netlist)),
         readers_(netlist.cells.size(), 0),
         chosen_(netlist.cells.size()) {}
@@ -84,7 +83,7 @@ class Tabulator {
       if (x != a.leaves.end() && *x == next) ++x;
       if (y != b.leaves.end() && *y == next) ++y;
       out.bits += netlist_.cells[next].width_bits;
-      if (out.bits > most_bits_) return std::nullopt;
+      if (out.bits > kMostBits) return std::nullopt;
       out.leaves.push_back(next);
     }
     return out;
@@ -111,7 +110,7 @@ class Tabulator {
           keep_best(found);
         }
       }
-      if (cell.width_bits <= most_bits_ && cell.slots == 1) {
+      if (cell.width_bits <= kMostBits && cell.slots == 1) {
         found.insert(found.begin(), Cut{{static_cast<std::uint32_t>(i)}, cell.width_bits});
       }
       cuts_[i] = std::move(found);
@@ -124,7 +123,7 @@ class Tabulator {
   }
 
   [[nodiscard]] double lut_of(std::uint32_t i) const {
-    return is_wiring(netlist_.cells[i].op) ? 0.0 : prices_.lut_of(netlist_, netlist_.cells[i], used_[i]);
+    return is_wiring(netlist_.cells[i].op) ? 0.0 : price_(netlist_, netlist_.cells[i], used_[i]);
   }
 
   /// Takes the reads of `net` away; what nobody reads then is taken away with what it reads, down to the leaves.
@@ -180,12 +179,7 @@ class Tabulator {
         f.table |= static_cast<std::uint64_t>(made.values[code] >> bit & 1) << code;
       functions.push_back(std::move(f));
     }
-    const LutForm form = lut_form(functions);
-    double lut = static_cast<double>(form.luts.size());
-    if (!prices_.pairs) {
-      for (const LutForm::Lut& l : form.luts) lut += l.is_pair ? 1.0 : 0.0;
-    }
-    return lut;
+    return static_cast<double>(lut_form(functions).luts.size());
   }
 
   /// The cone's result for every code of the leaves, the first leaf in the low bits. Codes that never come repeat the
@@ -296,7 +290,6 @@ class Tabulator {
       cell.shift = 0;
       cell.constant = cell.constant_hi = 0;
       cell.table = static_cast<std::uint32_t>(netlist_.tables.size());
-      // A single leaf that is no signed one may have a range of less than all codes.
       netlist_.tables.push_back(std::move(chosen_[i]->values));
       moved[i] = add(std::move(cell));
     }
@@ -308,8 +301,7 @@ class Tabulator {
   }
 
   Netlist& netlist_;
-  const TablePrices& prices_;
-  int most_bits_;
+  const LutPrice& price_;
   std::vector<UInt> used_;
   std::vector<std::int64_t> readers_;
   std::vector<std::optional<Chosen>> chosen_;
@@ -318,6 +310,6 @@ class Tabulator {
 
 }  // namespace
 
-std::size_t tabulate(Netlist& netlist, const TablePrices& prices) { return Tabulator(netlist, prices).run(); }
+std::size_t tabulate(Netlist& netlist, const LutPrice& lut_of) { return Tabulator(netlist, lut_of).run(); }
 
 }  // namespace weft::netlist

@@ -10,16 +10,13 @@
 
 namespace weft::netlist {
 
-struct TablePrices {
-  int lut_inputs = 6;  ///< tables have at most so many index bits, and at most 6
-  bool pairs = false;  ///< two functions of the same five bits share a LUT
-  /// LUTs of a cell as it is, of whose result the bits `used` are read.
-  std::function<double(const Netlist& netlist, const Cell& cell, UInt used)> lut_of;
-};
+/// LUTs of a cell as it is, of whose result the bits `used` are read.
+using LutPrice = std::function<double(const Netlist& netlist, const Cell& cell, UInt used)>;
 
-/// Replaces cells by tables of bits that they depend on, where a table takes less than the cell and what then nobody
-/// reads. From the outputs backward, each cell once, the largest saving first. Nets that stay keep their values; what
-/// nobody reads any more is left to remove_dead. Returns how many cells became tables.
-std::size_t tabulate(Netlist& netlist, const TablePrices& prices);
+/// Replaces cells by tables of at most six bits that they depend on, where the LUTs of a table (lut_form) are fewer
+/// than those of the cell and of what then nobody reads. From the outputs backward, each cell once, the largest saving
+/// first. Nets that stay keep their values; what nobody reads any more is left to remove_dead. Returns how many cells
+/// became tables.
+std::size_t tabulate(Netlist& netlist, const LutPrice& lut_of);
 
 }  // namespace weft::netlist

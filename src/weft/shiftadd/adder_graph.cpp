@@ -14,11 +14,6 @@ BitSpan bit_span(const fixed::Range& range) {
   return span;
 }
 
-int input_bits(const fixed::Range& range) {
-  const BitSpan span = bit_span(range);
-  return span.msb - span.lsb;
-}
-
 AdderShape adder_shape(std::span<const Operand> operands, const BitSpan& result) {
   std::size_t low = 0;
   for (std::size_t i = 1; i < operands.size(); ++i) {
@@ -144,10 +139,7 @@ Term AdderGraph::add(std::span<const Term> terms) {
     return {it->second, wanted.shift + common - have.shift, (wanted.negate != have.negate) != outer};
   }
   node.delay += cost_->delay_ps(node.terms(), shape);
-  double lut = cost_->lut(node.terms(), shape);
-  int bits = 0;
-  for (const auto& [input, coefficient] : form.terms) bits += input_bits((*inputs_)[static_cast<std::size_t>(input)]);
-  if (bits <= cost_->table_bits) lut = std::min(lut, cost_->table_lut(shape));
+  const double lut = cost_->lut(node.terms(), shape);
   return {append(node, std::move(form), slot, lut), common, outer};
 }
 

@@ -20,8 +20,6 @@ struct BitSpan {
   bool is_signed = false;
 };
 BitSpan bit_span(const fixed::Range& range);
-/// Bits of an input that vary.
-int input_bits(const fixed::Range& range);
 
 /// What an adder sees of a term: the bits of the node, shifted and perhaps subtracted.
 struct Operand {

@@ -127,7 +127,6 @@ class Finisher {
     }
     std::vector<std::int32_t> number(nodes_.size(), -1);
     Solution solution;
-    std::vector<Taken> taken;  // by node of the solution
     for (std::size_t n = 0; n < nodes_.size(); ++n) {
       if (!live[n]) continue;
       number[n] = static_cast<std::int32_t>(solution.nodes.size());
@@ -149,18 +148,7 @@ class Finisher {
         node.delay += cost_.delay_ps(node.terms(), shape);
         solution.adders += 1;
         solution.ternary_adders += terms == 3 ? 1 : 0;
-        Taken& sum = taken.emplace_back();
-        sum.lut = cost_.lut(node.terms(), shape);
-        for (int t = 0; t < node.terms(); ++t) sum.add(taken[at(node.term(t).operand)], cost_.table_bits);
-        sum.is_table = sum.bits <= cost_.table_bits && cost_.table_lut(shape) <= sum.lut;
-        if (sum.is_table) sum.lut = cost_.table_lut(shape);
-      } else {
-        Taken& input = taken.emplace_back();
-        if (node.kind == Node::Kind::Input) {
-          input.inputs.push_back(node.input);
-          input.bits = input_bits(node.range);
-          input.widths.push_back(input.bits);
-        }
+        solution.lut += cost_.lut(node.terms(), shape);
       }
       solution.nodes.push_back(node);
     }
@@ -172,47 +160,7 @@ class Finisher {
       }
       solution.outputs.push_back(term);
     }
-    solution.lut = lut_of(solution, taken);
     return solution;
-  }
-
-  /// What a sum costs, and the inputs that it depends on while they are few.
-  struct Taken {
-    double lut = 0.0;
-    bool is_table = false;
-    int bits = 0;
-    std::vector<std::int32_t> inputs;
-    std::vector<int> widths;
-
-    void add(const Taken& term, int most_bits) {
-      if (bits > most_bits) return;
-      if (term.bits > most_bits) {
-        bits = term.bits;
-        return;
-      }
-      for (std::size_t i = 0; i < term.inputs.size(); ++i) {
-        if (std::find(inputs.begin(), inputs.end(), term.inputs[i]) != inputs.end()) continue;
-        inputs.push_back(term.inputs[i]);
-        widths.push_back(term.widths[i]);
-        bits += term.widths[i];
-      }
-    }
-  };
-
-  /// A table reads the inputs, so that sums below it are there only where others read them.
-  static double lut_of(const Solution& solution, const std::vector<Taken>& taken) {
-    std::vector<bool> needed(solution.nodes.size(), false);
-    for (const Term& term : solution.outputs) {
-      if (term.operand >= 0) needed[at(term.operand)] = true;
-    }
-    double lut = 0.0;
-    for (std::size_t n = solution.nodes.size(); n-- > 0;) {
-      if (!needed[n]) continue;
-      lut += taken[n].lut;
-      const Node& node = solution.nodes[n];
-      for (int t = 0; !taken[n].is_table && t < node.terms(); ++t) needed[at(node.term(t).operand)] = true;
-    }
-    return lut;
   }
 
   const CostModel& cost_;

@@ -3,7 +3,6 @@
 /// Constant matrix-vector multiplication y = x M as a graph of shifted additions.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -34,14 +33,6 @@ struct CostModel {
   std::function<double(const AdderShape&)> ternary_lut{};
   std::function<double(const AdderShape&)> ternary_delay_ps{};
 
-  /// A sum of inputs that have together at most so many bits may be a table instead, which needs no other sum; LUTs per
-  /// bit of its result. 0: no tables.
-  int table_bits = 0;
-  double table_lut_per_bit = 0.0;
-
-  [[nodiscard]] double table_lut(const AdderShape& shape) const {
-    return std::ceil(table_lut_per_bit * (shape.width_bits - shape.free_bits));
-  }
   [[nodiscard]] bool has_ternary() const { return ternary_lut && ternary_delay_ps; }
   [[nodiscard]] double lut(int terms, const AdderShape& shape) const {
     return terms == 3 ? ternary_lut(shape) : adder_lut(shape);
