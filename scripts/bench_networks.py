@@ -287,6 +287,20 @@ def exact_text(project):
         return archive.read("exact.txt").decode()
 
 
+def run_all(bench, cases):
+    """All cases, the table and what went wrong; the exit code."""
+    os.nice(max(10 - os.nice(0), 0))
+    for case in cases:
+        try:
+            bench.run(*case)
+        except (WeftError, FileNotFoundError) as error:
+            bench.problems.append(f"{case[0]}: {error}")
+    bench.table()
+    if bench.problems:
+        print("\n" + "\n".join(bench.problems))
+    return 1 if bench.problems else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weft", required=True, type=pathlib.Path)
@@ -303,18 +317,8 @@ def main():
     unknown = set(options.cases) - {c[0] for c in CASES}
     if unknown:
         parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(c[0] for c in CASES)}")
-    os.nice(max(10 - os.nice(0), 0))
     bench = Bench(options)
-    for name, where, convert, weights in CASES:
-        if not options.cases or name in options.cases:
-            try:
-                bench.run(name, where, convert, weights)
-            except (WeftError, FileNotFoundError) as error:
-                bench.problems.append(f"{name}: {error}")
-    bench.table()
-    if bench.problems:
-        print("\n" + "\n".join(bench.problems))
-    return 1 if bench.problems else 0
+    return run_all(bench, [case for case in CASES if not options.cases or case[0] in options.cases])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ Weft's circuits that were planned for it.
 import argparse
 import json
 import math
-import os
 import pathlib
 import statistics
 import sys
@@ -138,17 +137,7 @@ def main():
     known = {c[0]: c for c in [*bench_networks.CASES, *CASES]}
     if unknown := set(options.cases) - set(known):
         parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    os.nice(max(10 - os.nice(0), 0))
-    bench = Bench(options)
-    for case in [known[n] for n in options.cases] or CASES:
-        try:
-            bench.run(*case)
-        except (WeftError, FileNotFoundError) as error:
-            bench.problems.append(f"{case[0]}: {error}")
-    bench.table()
-    if bench.problems:
-        print("\n" + "\n".join(bench.problems))
-    return 1 if bench.problems else 0
+    return bench_networks.run_all(Bench(options), [known[n] for n in options.cases] or CASES)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,15 @@ class MappingError(Exception):
     """Yosys failed or took too long; the text is the end of what it said."""
 
 
+def staged(sources, extra, scratch):
+    """Copies of the files in a folder, those of `extra` under their names; the commands by which Yosys reads the sources."""
+    for index, path in enumerate(sources):
+        (scratch / f"s{index}.v").write_bytes(pathlib.Path(path).read_bytes())
+    for path in extra:
+        (scratch / pathlib.Path(path).name).write_bytes(pathlib.Path(path).read_bytes())
+    return [f"read_verilog -defer s{index}.v" for index in range(len(sources))]
+
+
 def mapped(sources, top, family="xcup", timeout=None, extra=(), cache=None, only_cached=False):
     """Maps `sources` (paths of Verilog files) and returns counts. `extra` are files that the sources read by name.
 
@@ -147,12 +156,7 @@ def mapped(sources, top, family="xcup", timeout=None, extra=(), cache=None, only
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        reads = []
-        for index, path in enumerate(sources):
-            (scratch / f"s{index}.v").write_bytes(pathlib.Path(path).read_bytes())
-            reads.append(f"read_verilog -defer s{index}.v")
-        for path in extra:
-            (scratch / pathlib.Path(path).name).write_bytes(pathlib.Path(path).read_bytes())
+        reads = staged(sources, extra, scratch)
         (scratch / "run.ys").write_text("\n".join(
             [*reads, script, "tee -q -o stat.json stat -json", "write_verilog -noattr netlist.v", "write_json netlist.json"]) + "\n")
         command = ["yosys", "-q", "-s", "run.ys"]

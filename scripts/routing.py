@@ -22,7 +22,7 @@ import shutil
 import subprocess
 import tempfile
 
-from mapping import yosys_version
+import mapping
 
 WRAPPER = "routed_wrapper"
 
@@ -143,7 +143,7 @@ def synthesized(sources, top, device, extra=(), timeout=None, cache=None):
     """(digest, path of the netlist for nextpnr, counts of the circuit), kept by content."""
     serial = device.family == "ice40"
     script = f"synth_{device.family} -top {{}} -json {{}}.json"
-    digest = hashlib.sha256(f"{yosys_version()}\0{script}\0wrapper 1\0{top}\0".encode())
+    digest = hashlib.sha256(f"{mapping.yosys_version()}\0{script}\0wrapper 1\0{top}\0".encode())
     for path in [*sources, *extra]:
         digest.update(pathlib.Path(path).read_bytes() + b"\0")
     folder = pathlib.Path(cache) if cache else cache_folder()
@@ -152,12 +152,7 @@ def synthesized(sources, top, device, extra=(), timeout=None, cache=None):
     if not entry.is_file() or not netlist.is_file():
         with tempfile.TemporaryDirectory() as scratch:
             scratch = pathlib.Path(scratch)
-            reads = []
-            for index, path in enumerate(sources):
-                (scratch / f"s{index}.v").write_bytes(pathlib.Path(path).read_bytes())
-                reads.append(f"read_verilog -defer s{index}.v")
-            for path in extra:
-                (scratch / pathlib.Path(path).name).write_bytes(pathlib.Path(path).read_bytes())
+            reads = mapping.staged(sources, extra, scratch)
             yosys = lambda *lines: (
                 (scratch / "run.ys").write_text("\n".join([*reads, *lines]) + "\n"),
                 run(["yosys", "-q", "-s", "run.ys"], scratch, timeout, f"{top}: Yosys"))
