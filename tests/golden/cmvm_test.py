@@ -83,7 +83,7 @@ def main():
         (folder / "ranges.json").write_text(json.dumps(ranges))
         (folder / "cost.json").write_text(json.dumps({"two": {}, "three": {"delay": 1.5, "lut_per_eight_bits": 1}}))
         for words, three in (([], False), (["--cost", "cost.json"], True), (["--part", "xcvu9p", "--ternary-lut", "1"], True),
-                             (["--max-delay", "9"], False), (["--mode", "area"], False), (["--seconds", "0.2"], False)):
+                             (["--max-delay", "9"], False), (["--mode", "area"], False), (["--seconds", "0.2"], False), (["--recipes", "40"], False)):
             for source in ("m.json", "m.csv"):
                 done = run(weft, folder, source, "--bias", "bias.json", "--ranges", "ranges.json", "-o", "g.json", "--json", *words)
                 assert done.returncode == 0, done.stderr
@@ -101,15 +101,16 @@ def main():
             text = (folder / "g.v").read_text()
             assert ("LUT6_2" in text) == ("xilinx" in words and "0" not in words), words
             check_verilog(folder, text, matrix, bias, ranges, draw)
-        run(weft, folder, "m.json", "-o", "a.json", "--threads", "1")
-        run(weft, folder, "m.json", "-o", "b.json", "--threads", "3")
-        assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes()
+        for words in ([], ["--recipes", "40"]):
+            run(weft, folder, "m.json", "-o", "a.json", "--threads", "1", *words)
+            run(weft, folder, "m.json", "-o", "b.json", "--threads", "3", *words)
+            assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes()
 
         for words, code, says in ((["none.npy"], 1, "none.npy"), (["m.json", "--ranges", "bias.json"], 1, "bias.json"),
                                   (["m.json", "--bias", "m.json"], 1, "m.json"), (["m.json", "--max-delay", "2"], 1, "cannot be met"),
                                   (["m.json", "--part", "nothing"], 1, "nothing"), (["m.json", "--range", "3", "-3"], 2, "--range"),
                                   (["m.json", "--cost", "m.json"], 1, "m.json"), (["m.json", "--part", "ecp5", "--ternary-lut", "1"], 2, "ECP5"),
-                                  (["m.json", "--ternary-lut", "1"], 2, "--part"),
+                                  (["m.json", "--ternary-lut", "1"], 2, "--part"), (["m.json", "--recipes", "-1"], 2, "--recipes"),
                                   (["m.json", "--primitives", "xilinx", "--part", "ecp5"], 1, "ECP5"),
                                   (["m.json", "--range", "0", "3", "--ranges", "ranges.json"], 2, "--range")):
             done = run(weft, folder, *words, "-o", "bad.json")
