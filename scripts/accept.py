@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The acceptance rows on the data that is not part of the repository: real models, real golden outputs.
 
-    python3 scripts/accept.py --weft build/release/bin/weft --data ../shared/data --work build/accept [--slow] [ROW...]
+    python3 scripts/accept.py --weft build/release/bin/weft --data ../shared/data --work build/accept [--slow] [--jobs N] [ROW...]
 
 Every row prints what it checked. --slow adds the large designs (synthesis per module, minutes and gigabytes); without it they
-are imported, run and compared, but not synthesized. Exit 1 when a row fails. Needs numpy.
+are imported, run and compared, but not synthesized. Rows run side by side, each in a folder of its own; the slow ones one by
+one. Exit 1 when a row fails. Needs numpy.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -55,7 +57,7 @@ class Rows:
 
     def hardware(self, model, name, *options, synth=True, **more):
         """The whole journey; fails on a mismatch or a wrong latency; warns when the LUT prediction is off."""
-        row = journey(self.weft, model, name, convert=options, synth=synth, **more)
+        row = journey(self.weft, model, name, convert=options, synth=synth, measure_speed=False, **more)
         self.measured.append(row)
         verify = row["verify"]
         need(verify["mismatches"] == 0, f"{verify['mismatches']} mismatches")
@@ -234,6 +236,23 @@ class Rows:
         return f"{count} files, {how}: {count - accepted} refused with a diagnostic, {accepted} flipped bits that change only numbers or names"
 
 
+ROWS = ["qkeras_3layer", "qkeras_v3_3layer", "qkeras_mnist_dense", "qkeras_jettagging", "ad08", "jets", "rn07", "svhn_gray", "kws_w3a3",
+        "kwsmlp_w3a3", "unsw", "tfc", "float_models", "broken"]
+
+
+def run_row(name, weft, work, data, slow, sanitized):
+    """(result, figures of what was measured) of one row."""
+    started = time.monotonic()
+    rows = Rows(Weft(weft, work / name), data, slow, sanitized)
+    try:
+        word, text = "pass", getattr(rows, name)()
+    except (Failed, WeftError, subprocess.TimeoutExpired) as problem:
+        word, text = "FAIL", str(problem)
+    except Exception:  # a bug of this script or an answer without a promised key: the row fails, the others still run
+        word, text = "FAIL", traceback.format_exc(limit=3)
+    return {"result": word, "text": text, "seconds": round(time.monotonic() - started, 1)}, [figures(r) for r in rows.measured]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--weft", required=True)
@@ -241,29 +260,25 @@ def main():
     parser.add_argument("--work", required=True, type=pathlib.Path)
     parser.add_argument("--sanitized", help="the same command built with the address sanitizer, for the broken files")
     parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--jobs", type=int, help="rows at a time (default: one for each core; with --slow 1)")
     parser.add_argument("rows", nargs="*")
     options = parser.parse_args()
-    rows = Rows(Weft(options.weft, options.work), options.data, options.slow, options.sanitized)
-    names = ["qkeras_3layer", "qkeras_v3_3layer", "qkeras_mnist_dense", "jets", "ad08", "rn07", "svhn_gray", "kws_w3a3", "kwsmlp_w3a3", "unsw", "qkeras_jettagging",
-             "tfc", "float_models", "broken"]
-    unknown = set(options.rows) - set(names)
+    unknown = set(options.rows) - set(ROWS)
     if unknown:
-        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    results = {}
-    for name in options.rows or names:
-        started = time.monotonic()
-        try:
-            word, text = "pass", getattr(rows, name)()
-        except (Failed, WeftError, subprocess.TimeoutExpired) as problem:
-            word, text = "FAIL", str(problem)
-        except Exception:  # a bug of this script or an answer without a promised key: the row fails, the others still run
-            word, text = "FAIL", traceback.format_exc(limit=3)
-        results[name] = {"result": word, "text": text, "seconds": round(time.monotonic() - started, 1)}
-        print(f"{word}  {name} ({results[name]['seconds']} s): {text}", flush=True)
-    (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    if rows.measured:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    names = options.rows or ROWS
+    results, measured = {}, {}
+    with concurrent.futures.ProcessPoolExecutor(options.jobs or (1 if options.slow else os.cpu_count())) as pool:
+        running = {pool.submit(run_row, n, options.weft, options.work, options.data, options.slow, options.sanitized): n for n in names}
+        for done in concurrent.futures.as_completed(running):
+            name = running[done]
+            results[name], measured[name] = done.result()
+            print(f"{results[name]['result']}  {name} ({results[name]['seconds']} s): {results[name]['text']}", flush=True)
+    (options.work / "results.json").write_text(json.dumps({n: results[n] for n in names}, indent=1) + "\n")
+    table = [figures_of_row for n in names for figures_of_row in measured[n]]
+    if table:
         print()
-        print_table([figures(r) for r in rows.measured], COLUMNS)
+        print_table(table, COLUMNS)
     failed = sum(r["result"] != "pass" for r in results.values())
     print(f"\naccept: {len(results) - failed} of {len(results)} rows pass")
     return 1 if failed else 0

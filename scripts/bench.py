@@ -47,10 +47,10 @@ class Network:
 class Table:
     """Rows of the answer: what was measured, what it is held against, the ratio."""
 
-    COLUMNS = ["network", "measured", "Weft", "held against", "there", "ratio"]
+    COLUMNS = ["measured", "Weft", "held against", "there", "ratio"]
 
     def __init__(self):
-        self.rows = []
+        self.rows, self.printed = [], 0
 
     def against_bound(self, network, what, value, unit, name, bound, missing="", minimum=None):
         """The share of a bound that was reached or used up."""
@@ -64,17 +64,17 @@ class Table:
         self.add(network, what, value, unit, name, peer, multiple, shown)
 
     def add(self, network, what, value, unit, name, other, ratio, shown, minimum=None):
-        texts = [network, what, quantity(value, unit) + (f" (min {minimum:.1f})" if minimum else ""), name,
+        texts = [what, quantity(value, unit) + (f" (min {minimum:.1f})" if minimum else ""), name,
                  quantity(other, unit) if other else "-", shown]
         self.rows.append({"network": network, "measured": what, "unit": unit, "weft": value, "weft_minimum": minimum, "against": name,
                           "there": other, "ratio": ratio, "shown": shown, "texts": texts})
 
-    def print(self):
-        last, rows = None, []
-        for row in self.rows:
-            rows.append([row["network"] if row["network"] != last else "", *row["texts"][1:]])
-            last = row["network"]
-        print_table(rows, self.COLUMNS)
+    def print_new(self, title):
+        """Prints the rows that were added since the last call."""
+        print(f"== {title}")
+        print_table([row["texts"] for row in self.rows[self.printed :]], self.COLUMNS)
+        print(flush=True)
+        self.printed = len(self.rows)
 
 
 def quantity(value, unit):
@@ -218,8 +218,8 @@ def measure(weft, network, options, rates, blas, table, notes):
     np.save(large, rows)
     np.save(x, rows[: network.samples])
     np.save(one, rows[:1])
-    project = work / network.bench
-    weft.run("convert", network.model, "-o", project, *network.options)
+    project = work / f"{network.bench}.weft"  # the emulator needs no circuit, and RN07 as a parallel one takes minutes
+    weft.run("export", network.model, "-o", project, *network.options)
 
     def rate_of(data, runs):
         answers = [weft.run("predict", project, data, "--threads", 1)[0] for _ in range(runs)]
@@ -244,7 +244,7 @@ def measure(weft, network, options, rates, blas, table, notes):
 
     waits = {}
     for what, command in {
-        "converted folder": [weft.binary, "predict", project, one, "-q"],
+        ".weft file": [weft.binary, "predict", project, one, "-q"],
         "model file": [weft.binary, "predict", network.model, one, *network.options, "-q"],
     }.items():
         took = process_ms(command, options.runs)
@@ -306,10 +306,12 @@ def main():
         rates, times, blas = emulator_bench(options.emulator_bench, options.work)
         jet = max((name for name in rates if name.startswith("jet_8bit/")), key=rates.get)
         yardsticks(table, "jet tagger's shape, in process", JET_PRODUCTS, "jet", rates[jet], rates, blas)
+        table.print_new("jet tagger's shape, in process")
         for network in networks(pathlib.Path(options.data), options.hls4ml, options.work, notes):
             if options.only and network.bench not in options.only:
                 continue
             answer[network.bench] = measure(weft, network, options, rates, blas, table, notes)
+            table.print_new(network.title)
         start = process_ms([weft.binary, "--version"], options.runs)
     except WeftError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -320,8 +322,6 @@ def main():
     notes.append(f"{processor()}, {os.cpu_count()} processors, executor {jet.split('/')[1]}; load {load:.1f} at the start, "
                  f"{load_after:.1f} at the end" + ("" if load < 1 else ": other work ran beside, so waits are too long"))
     notes.append(f"the bench took {time.monotonic() - started:.0f} s")
-    table.print()
-    print()
     print("\n".join(f"- {note}" for note in notes))
     if options.json:
         figures = {

@@ -78,9 +78,7 @@ void add_kernel_cases(std::vector<Case>& out) {
       layers::Word::Exact);
 }
 
-}  // namespace
-
-std::vector<Case> all_cases() {
+std::vector<Case> make_cases() {
   std::vector<Case> out;
   add_activation_cases(out);
   add_kernel_cases(out);
@@ -212,6 +210,13 @@ std::vector<Case> all_cases() {
   add_scale_cases(out);
   add_tensor_cases(out);
   return out;
+}
+
+}  // namespace
+
+const std::vector<Case>& all_cases() {
+  static const std::vector<Case> cases = make_cases();
+  return cases;
 }
 
 }  // namespace weft::conformance

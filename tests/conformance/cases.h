@@ -45,7 +45,8 @@ void add_recurrent_cases(std::vector<Case>& out);
 /// Scales per channel whose channels leave the last axis.
 void add_scale_cases(std::vector<Case>& out);
 
-/// Every row; a test fails when a layer of the registry occurs in none.
-std::vector<Case> all_cases();
+/// Every row, made once: the names of tests ask for them again and again. A test fails when a layer of the registry
+/// occurs in none.
+const std::vector<Case>& all_cases();
 
 }  // namespace weft::conformance

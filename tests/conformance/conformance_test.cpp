@@ -16,13 +16,7 @@
 namespace weft::conformance {
 namespace {
 
-class Conformance : public ::testing::TestWithParam<std::size_t> {
- protected:
-  static const std::vector<Case>& table() {
-    static const std::vector<Case> cases = all_cases();
-    return cases;
-  }
-};
+class Conformance : public ::testing::TestWithParam<std::size_t> {};
 
 TEST(Table, HasEveryLayer) {
   std::set<std::string> seen;
@@ -32,7 +26,7 @@ TEST(Table, HasEveryLayer) {
 }
 
 TEST_P(Conformance, ExecutorsAgree) {
-  const Case& c = table()[GetParam()];
+  const Case& c = all_cases()[GetParam()];
   diag::Engine engine;
   Context ctx{engine};
   nn::Graph graph = c.graph;

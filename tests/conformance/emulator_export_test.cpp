@@ -156,7 +156,7 @@ TEST_F(EmulatorExport, GivesTheCodesOfRandomGraphs) {
 
 TEST_F(EmulatorExport, StandsBehindTheInterfaceOfCms) {
   using hls4mlEmulator::Model;
-  const auto cases = all_cases();
+  const auto& cases = all_cases();
   const auto row = std::find_if(cases.begin(), cases.end(), [](const Case& c) { return c.name == "forest_classes"; });
   ASSERT_NE(row, cases.end());
   const exact::Graph graph = lowered(*row);

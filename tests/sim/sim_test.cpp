@@ -44,7 +44,7 @@ class Hardware : public ::testing::TestWithParam<std::size_t> {
 
   /// Lowers the case and makes vectors: random codes and corners, expected codes by the plain executor.
   void prepare() {
-    const Case c = all_cases()[GetParam()];
+    const Case& c = all_cases()[GetParam()];
     nn::Graph graph = c.graph;
     ASSERT_TRUE(layers::check(graph, ctx_).ok());
     auto lowered = lower::lower(graph, c.options, ctx_);
