@@ -19,6 +19,7 @@ import tempfile
 import numpy as np
 
 LEVELS = (6, 8)
+COST = {"two": {"lut_per_adder": 1, "lut_per_bit": 0}}  # what is counted here
 PEER = """
 import json, sys, time
 import numpy as np
@@ -47,8 +48,8 @@ def weft_adders(options, matrices, levels, folder):
     for index, matrix in enumerate(matrices):
         np.save(folder / "matrix.npy", matrix)
         for allowed in (levels, levels + 1):
-            command = [options.weft, "cmvm", folder / "matrix.npy", "--range", "-128", "127", "--max-delay", allowed, "--recipes",
-                       options.recipes, "--seed", index, "--json"]
+            command = [options.weft, "cmvm", folder / "matrix.npy", "--range", "-128", "127", "--cost", folder / "cost.json",
+                       "--max-delay", allowed, "--recipes", options.recipes, "--seed", index, "--json"]
             before = os.times()
             done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
             after = os.times()
@@ -76,6 +77,7 @@ def main():
     matrices = drawn(options.count, options.seed)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
+        (folder / "cost.json").write_text(json.dumps(COST))
         peer = {}
         if options.peers:
             np.save(folder / "all.npy", matrices)

@@ -241,7 +241,7 @@ bool better(const Candidate& a, const Candidate& b, const PlanOptions& options) 
 
 /// Recipes of one search of all layers.
 int recipes_of(double work, double digits) {
-  constexpr double kMost = 100'000.0;
+  constexpr double kMost = 20'000.0;
   return static_cast<int>(std::min(kMost, work / std::max(1.0, digits)));
 }
 
@@ -299,7 +299,7 @@ Result<Candidate> choose_slack(const Design& design, SolutionCache& solved, Cont
       if (restarts < 4) break;
     }
   }
-  constexpr double kRecipes = 600'000.0;
+  constexpr double kRecipes = 1'200'000.0;
   constexpr int kFewest = 12;
   const int restarts = recipes_of(kRecipes * effort, searched);
   if (restarts < kFewest) return best;

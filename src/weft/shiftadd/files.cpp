@@ -94,6 +94,7 @@ class TableReader {
 };
 
 struct Figures {
+  double lut_per_adder = 0.0;
   double lut_per_bit = 1.0;
   double lut_per_eight_bits = 0.0;
   double delay = 1.0;
@@ -105,7 +106,7 @@ struct Figures {
   }
   [[nodiscard]] double lut(const AdderShape& shape) const {
     const double n = bits(shape);
-    return lut_per_bit * n + lut_per_eight_bits * std::ceil(n / 8);
+    return (n > 0 ? lut_per_adder : 0.0) + lut_per_bit * n + lut_per_eight_bits * std::ceil(n / 8);
   }
   /// Operands that only stand side by side take no time.
   [[nodiscard]] double time(const AdderShape& shape) const {
@@ -126,7 +127,8 @@ Result<Figures> read_figures(const Json& json, const std::string& key, const std
       figures.growth_is_free = value.get<bool>();
       continue;
     }
-    double* number = name == "lut_per_bit"          ? &figures.lut_per_bit
+    double* number = name == "lut_per_adder"        ? &figures.lut_per_adder
+                     : name == "lut_per_bit"        ? &figures.lut_per_bit
                      : name == "lut_per_eight_bits" ? &figures.lut_per_eight_bits
                      : name == "delay"              ? &figures.delay
                      : name == "delay_per_bit"      ? &figures.delay_per_bit

@@ -80,6 +80,13 @@ TEST_F(Files, CostModelsSayWhatTheySay) {
   EXPECT_EQ(model->adder_delay_ps({.width_bits = 5, .free_bits = 5}), 0.0);
 }
 
+TEST_F(Files, ACostModelMayCountAdders) {
+  const auto model = read_cost_model(write("count.json", R"({"two": {"lut_per_adder": 1, "lut_per_bit": 0}})"), ctx_);
+  ASSERT_TRUE(model.ok());
+  EXPECT_EQ(model->adder_lut({.width_bits = 13, .free_bits = 2}), 1.0);
+  EXPECT_EQ(model->adder_lut({.width_bits = 5, .free_bits = 5}), 0.0);  // no adder, two operands side by side
+}
+
 TEST_F(Files, BadCostModelsAreReported) {
   EXPECT_EQ(kind_of_model("[]"), Kind::ConfigInvalid);
   EXPECT_EQ(kind_of_model("{}"), Kind::ConfigInvalid);

@@ -161,11 +161,9 @@ Recipe varied_recipe(const Recipe& recipe, const Built& built, std::uint64_t see
   out.sharing.noise = 0.3 * v * v;
   out.sharing.seed = next_random(state);
   out.choices = built.choices;
-  if (next_random(state) % 2 == 0) {
-    const double redrawn = 0.02 * next_uniform(state);
-    for (std::uint64_t& choice : out.choices) {
-      if (next_uniform(state) < redrawn) choice ^= next_random(state) & next_random(state);
-    }
+  const double redrawn = 0.02 * next_uniform(state);
+  for (std::uint64_t& choice : out.choices) {
+    if (next_uniform(state) < redrawn) choice ^= next_random(state) & next_random(state);
   }
   return out;
 }

@@ -93,8 +93,8 @@ Result<Solution> solve(const Problem& problem, const Options& options, const Cos
   }
   // Recipes at random first, then variations.
   constexpr double kAtRandom = 0.25;
-  constexpr double kThreshold = 0.01;  // of the LUTs, at first; nothing in the end
-  constexpr int kBatch = 4;            // not by threads, so that their number does not change the result
+  constexpr double kThreshold = 0.001;  // of the LUTs, at first; nothing in the end
+  constexpr int kBatch = 2;             // not by threads, so that their number does not change the result
   std::uint64_t random = ctx.seed;
   const auto batch_of = [&](double done, int count) {
     const bool at_random = done < kAtRandom;
@@ -108,10 +108,12 @@ Result<Solution> solve(const Problem& problem, const Options& options, const Cos
     return batch;
   };
   // Small problems are done long before: their best graph is found again and again.
-  const int patience = std::max(128, options.restarts / 4);
-  for (int drawn = 0; drawn < options.restarts && in_vain < patience; drawn += kBatch) {
-    const auto batch =
-        batch_of(static_cast<double>(drawn) / options.restarts, std::min(kBatch, options.restarts - drawn));
+  const int patience = std::max(400, options.restarts / 4);
+  for (int drawn = 0; drawn < options.restarts; drawn += kBatch) {
+    const double done = static_cast<double>(drawn) / options.restarts;
+    if (done < kAtRandom) in_vain = 0;
+    if (in_vain >= patience) break;
+    const auto batch = batch_of(done, std::min(kBatch, options.restarts - drawn));
     if (!attempt(batch)) return ctx.fail(Kind::Cancelled, {}, "the search for an adder graph was interrupted");
   }
   while (options.seconds > 0.0) {
