@@ -158,10 +158,13 @@ std::pair<nn::TensorId, nn::TensorId> two_grids(Builder& b) {
 }  // namespace
 
 void add_merge_cases(std::vector<Case>& out) {
-  for (const char* op : {"Maximum", "Minimum", "Average"}) {
-    Builder b(std::string("merge_") + op, {2, 3}, "fixed<7,3>");
+  for (const std::string name : {"Maximum", "Minimum", "Average", "Average_by_reciprocal"}) {
+    Builder b("merge_" + name, {2, 3}, "fixed<7,3>");
     const auto [left, right] = two_grids(b);
-    b.node(op, "merge").inputs = {left, right, left};
+    const bool by_reciprocal = name == "Average_by_reciprocal";
+    auto& merge = b.node(by_reciprocal ? "Average" : name, "merge");
+    merge.inputs = {left, right, left};
+    if (by_reciprocal) merge.attributes = {{"by_reciprocal", true}};
     b.activation("act", Builder::bits(5, 2));
     out.push_back(b.done(layers::Word::Exact));
   }

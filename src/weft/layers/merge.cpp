@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "weft/fixed/rational.h"
 #include "weft/layers/align.h"
 #include "weft/layers/float_run.h"
 #include "weft/layers/layer_rows.h"
@@ -28,6 +29,16 @@ Result<Shape> merge_shape(const nn::Graph& graph, const nn::Node& node, Context&
   return out;
 }
 
+/// ONNX Runtime's mean, the sum by the float32 next to 1/n; others divide by n.
+bool multiplies_by_reciprocal(const nn::Node& node) { return get_bool(node.attributes, "by_reciprocal", false); }
+
+/// What the sum of the inputs is multiplied by.
+Rational mean_factor(const nn::Node& node) {
+  const auto count = static_cast<std::int64_t>(node.inputs.size());
+  if (!multiplies_by_reciprocal(node)) return Rational(1) / Rational(count);
+  return fixed::rational_from_double(1.0F / static_cast<float>(count));
+}
+
 Result<void> merge_evaluate(const nn::Node& node, FloatRun& run, Context&) {
   const Shape& out = run.graph().at(node.outputs[0]).shape;
   auto& y = run.output(node);
@@ -48,8 +59,10 @@ Result<void> merge_evaluate(const nn::Node& node, FloatRun& run, Context&) {
         y[i] += v;
     }
   }
-  if (node.op == "Average")
-    for (auto& v : y) v /= static_cast<float>(node.inputs.size());
+  if (node.op == "Average") {
+    const auto count = static_cast<float>(node.inputs.size());
+    for (auto& v : y) v = multiplies_by_reciprocal(node) ? v * (1.0F / count) : v / count;
+  }
   return {};
 }
 
@@ -94,15 +107,15 @@ Result<void> merge_lower(const nn::Node& node, Recipe& recipe, Context&) {
   }
   Symbol out;
   out.layer = node.name;
-  const Rational divisor = node.op == "Average" ? Rational(static_cast<std::int64_t>(node.inputs.size())) : Rational(1);
-  WEFT_TRY(out.value, recipe.add(node.name, exact::Reshape{result}, Scale(in.scale.at(0) / divisor), node.origin, to));
+  const Rational factor = node.op == "Average" ? mean_factor(node) : Rational(1);
+  WEFT_TRY(out.value, recipe.add(node.name, exact::Reshape{result}, Scale(in.scale.at(0) * factor), node.origin, to));
   return recipe.set_output(node, std::move(out));
 }
 
-Layer merge_row(std::string_view op, std::string_view summary) {
+Layer merge_row(std::string_view op, std::string_view summary, std::vector<std::string_view> attributes = {}) {
   return {.op = op,
           .summary = summary,
-          .attributes = {},
+          .attributes = std::move(attributes),
           .required_parameters = {},
           .optional_parameters = {},
           .functions = {},
@@ -231,7 +244,7 @@ Layer reduce_row(std::string_view op, std::string_view summary) {
 
 }  // namespace
 
-Layer average_layer() { return merge_row("Average", "mean of several tensors"); }
+Layer average_layer() { return merge_row("Average", "mean of several tensors", {"by_reciprocal"}); }
 Layer maximum_layer() { return merge_row("Maximum", "larger of several tensors, element by element"); }
 Layer minimum_layer() { return merge_row("Minimum", "smaller of several tensors, element by element"); }
 Layer reduce_max_layer() { return reduce_row("ReduceMax", "largest element along axes"); }

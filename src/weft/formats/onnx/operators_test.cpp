@@ -147,6 +147,15 @@ TEST(Operators, ArithmeticOfTwoDataTensors) {
   EXPECT_TRUE(read.node(1).parameters.empty());
 }
 
+TEST(Operators, MeansMultiplyByTheReciprocalOfTheirCount) {
+  const Read read = one_op(13, {-1, 3}, [](TestModel& m) {
+    m.node("Relu", {"x"}, {"a"});
+    m.node("Mean", {"x", "a", "x"}, {"y"});
+  });
+  ASSERT_EQ(read.ops(), "Activation Average") << read.text();
+  EXPECT_TRUE(get_bool(read.node(1).attributes, "by_reciprocal", false));
+}
+
 TEST(Operators, BroadcastAttributesBeforeOpset7) {
   const Read read = one_op(6, {1, 2, 3}, [](TestModel& m) {
     m.floats("c", {2}, {5, 7});

@@ -23,7 +23,10 @@ Result<Values> merged(Call& call, const std::string& op, bool float_only) {
   if (call.all_constant()) return call.fail(Kind::LayerUnsupported, "the operator is not folded on constants alone");
   WEFT_TRY(Group g, group(call, 0, float_only));
   const Shape shape = g.out.sample_shape();
-  WEFT_TRY(g.out.tensor, layer(call, g.parts.size() == 1 ? "Identity" : op, tensors_of(g), shape, {}, ""));
+  AttributeMap attributes;
+  if (op == "Average" && g.parts.size() > 1) attributes["by_reciprocal"] = true;  // as ONNX Runtime does
+  WEFT_TRY(g.out.tensor,
+           layer(call, g.parts.size() == 1 ? "Identity" : op, tensors_of(g), shape, std::move(attributes), ""));
   return Values{std::move(g.out)};
 }
 
@@ -55,7 +58,7 @@ Result<Values> fold_nary(const Call& call) {
     }
   }
   if (op == "Mean")
-    for (auto& v : out.floats) v /= static_cast<float>(call.inputs.size());
+    for (auto& v : out.floats) v *= 1.0F / static_cast<float>(call.inputs.size());
   return Values{std::move(out)};
 }
 
