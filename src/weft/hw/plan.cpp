@@ -286,7 +286,8 @@ Result<Candidate> choose_slack(const Design& design, SolutionCache& solved, Cont
       if (within()) WEFT_TRY_VOID(attempt({.all = slack}));
     }
     // Then the same with restarts, as many as take a few seconds.
-    const int restarts = std::min(24, recipes_of(kDigits * effort, searched));
+    constexpr double kSlackRecipes = 20'000.0;
+    const int restarts = std::min(48, recipes_of(kSlackRecipes * effort, searched));
     for (const int count : {0, restarts}) {
       for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
         for (Slack slack : kTried) {
@@ -296,10 +297,10 @@ Result<Candidate> choose_slack(const Design& design, SolutionCache& solved, Cont
           if (within()) WEFT_TRY_VOID(attempt(other));
         }
       }
-      if (restarts < 4) break;
+      if (restarts < 8) break;
     }
   }
-  constexpr double kRecipes = 1'200'000.0;
+  constexpr double kRecipes = 600'000.0;
   constexpr int kFewest = 12;
   const int restarts = recipes_of(kRecipes * effort, searched);
   if (restarts < kFewest) return best;

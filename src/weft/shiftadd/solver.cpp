@@ -93,8 +93,8 @@ Result<Solution> solve(const Problem& problem, const Options& options, const Cos
   }
   // Recipes at random first, then variations.
   constexpr double kAtRandom = 0.25;
-  constexpr double kThreshold = 0.001;  // of the LUTs, at first; nothing in the end
-  constexpr int kBatch = 2;             // not by threads, so that their number does not change the result
+  constexpr double kThreshold = 0.0003;  // of the LUTs, at first; nothing in the end
+  constexpr int kBatch = 2;              // not by threads, so that their number does not change the result
   std::uint64_t random = ctx.seed;
   const auto batch_of = [&](double done, int count) {
     const bool at_random = done < kAtRandom;
