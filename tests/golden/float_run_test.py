@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""predict --float runs the source model alone: nothing of the integers is said or made, from a file as from a folder.
+"""predict --float runs the source model alone: nothing of the integers is said or made, from a file as from a folder. A .weft
+file keeps the integers that it was exported with.
 
     python float_run_test.py WEFT
 """
@@ -45,6 +46,21 @@ def main():
         run(weft, folder, "convert", "m.weft", "-o", "out")
         run(weft, folder, "predict", "out", "x.npy", "--float", "-o", "folder.npy")
         assert np.array_equal(np.load(folder / "folder.npy"), y)
+
+        # An exported file keeps its integers, in every command; options make others of its layers.
+        run(weft, folder, "predict", "m.weft", "x.npy", "--input-type", "fixed<7,3>", "-o", "narrow.npy")
+        narrow = np.load(folder / "narrow.npy")
+        assert not np.array_equal(narrow, np.load(folder / "exact.npy"))
+        run(weft, folder, "export", "m.weft", "-o", "n.weft", "--input-type", "fixed<7,3>")
+        result, said = run(weft, folder, "predict", "n.weft", "x.npy", "-o", "kept.npy")
+        assert np.array_equal(np.load(folder / "kept.npy"), narrow) and "input-type-assumed" not in said, said
+        run(weft, folder, "convert", "n.weft", "-o", "kept")
+        run(weft, folder, "predict", "kept", "x.npy", "-o", "kept.npy")
+        assert np.array_equal(np.load(folder / "kept.npy"), narrow)
+        run(weft, folder, "predict", "n.weft", "x.npy", "--float", "-o", "float.npy")
+        assert np.array_equal(np.load(folder / "float.npy"), y)
+        run(weft, folder, "predict", "n.weft", "x.npy", "--input-type", "fixed<16,6>", "-o", "again.npy")
+        assert np.array_equal(np.load(folder / "again.npy"), np.load(folder / "exact.npy"))
 
         # Options of the integers are still checked, and a folder still takes none.
         for words in (["m.weft", "--input-type", "nonsense"], ["m.weft", "--set", "nobody.precision=fixed<8,2>"],

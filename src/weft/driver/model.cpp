@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "weft/driver/arrays.h"
 #include "weft/driver/tables.h"
@@ -69,9 +70,9 @@ struct Prepared {
   lower::Options lowering;
 };
 
-Result<Prepared> prepare(const fs::path& path, const LoweringOptions& options, Context& ctx) {
+Result<Prepared> prepare(Model model, const LoweringOptions& options, Context& ctx) {
   Prepared out;
-  WEFT_TRY(out.model, load_model(path, options.weights, ctx, options.layers));
+  out.model = std::move(model);
   nn::Graph& graph = out.model.graph;
   if (options.config) {
     WEFT_TRY(const std::string text, support::read_file(*options.config, ctx));
@@ -99,29 +100,64 @@ Result<Prepared> prepare(const fs::path& path, const LoweringOptions& options, C
 }
 
 Result<void> need_no_options(const fs::path& path, const LoweringOptions& options, Context& ctx) {
-  if (options.weights || options.layers || options.config || !options.settings.empty() || options.calibrate ||
-      options.default_type || !options.input_types.empty() || !options.compat.empty())
+  if (options.any())
     return ctx.fail(Kind::UsageInvalid, {.file = path.string()},
                     "a converted folder keeps the options it was made with; give the model file to use others");
   return {};
 }
 
 /// The model.weft of a converted folder.
-struct Stored {
-  Model model;
-  std::map<std::string, std::string> extra;
-};
-
-Result<Stored> read_stored(const fs::path& folder, Context& ctx) {
+Result<Model> read_stored(const fs::path& folder, Context& ctx) {
   const fs::path file = folder / "model.weft";
   WEFT_TRY(const std::string bytes, support::read_file(file, ctx));
   WEFT_TRY(auto loaded, nn::load(bytes, file.string(), ctx));
-  Stored out{{std::move(loaded.graph), "weft", file.string(), support::sha256_hex(bytes)}, std::move(loaded.extra)};
-  WEFT_TRY_VOID(layers::check(out.model.graph, ctx));
-  return out;
+  Model model{std::move(loaded.graph), "weft", file.string(), support::sha256_hex(bytes), std::move(loaded.extra)};
+  WEFT_TRY_VOID(layers::check(model.graph, ctx));
+  return model;
+}
+
+bool has_integers(const Model& model) { return model.extra.count("exact.txt") != 0; }
+
+/// The exact graph and the certificates that save_session wrote beside the layers.
+Result<Session> stored_session(Model model, Context& ctx) {
+  Session session;
+  session.model = std::move(model);
+  const std::string& file = session.model.path;
+  const auto extra = std::exchange(session.model.extra, {});
+  const auto malformed = [&](const std::string& what) {
+    return ctx.fail(Kind::ModelMalformed, {.file = file}, what + "; convert the model again");
+  };
+  if (extra.count("exact.txt") == 0 || extra.count("session.json") == 0) return malformed("the exact graph is missing");
+  WEFT_TRY(session.exact, exact::parse_text(extra.at("exact.txt"), file + ":exact.txt", ctx));
+  const std::string broken = exact::verify(session.exact);
+  if (!broken.empty()) return malformed("the exact graph is unsound: " + broken);
+  WEFT_TRY(const auto json, support::parse_json(extra.at("session.json"), file + ":session.json", ctx));
+  try {
+    if (json.at("session").get<int>() != kSessionVersion) return malformed("it was made by another version of weft");
+    session.model.format = json.at("format").get<std::string>();
+    const auto word = [](const std::string& w) {
+      return w == "exact"         ? layers::Word::Exact
+             : w == "float-order" ? layers::Word::FloatOrder
+                                  : layers::Word::Quantized;
+    };
+    session.network = word(json.at("network").get<std::string>());
+    for (const auto& c : json.at("certificate"))
+      session.certificate.push_back({c.at("layer").get<std::string>(), c.at("op").get<std::string>(),
+                                     word(c.at("word").get<std::string>()), c.at("bound").get<double>(),
+                                     c.at("codes_at_risk").get<std::uint64_t>(),
+                                     c.at("notes").get<std::vector<std::string>>()});
+  } catch (const nlohmann::json::exception& e) {
+    return malformed(fmt::format("session.json: {}", e.what()));
+  }
+  return session;
 }
 
 }  // namespace
+
+bool LoweringOptions::any() const {
+  return weights || layers || config || !settings.empty() || calibrate || default_type || !input_types.empty() ||
+         !compat.empty();
+}
 
 std::vector<FormatInfo> formats() {
   return {{"Keras 2 and QKeras", ".h5, or .json with --weights X.h5"},
@@ -181,6 +217,7 @@ Result<Model> load_model(const fs::path& path, const std::optional<fs::path>& we
   } else if (is_zip(bytes)) {
     WEFT_TRY(auto loaded, nn::load(bytes, name, ctx));
     model.graph = std::move(loaded.graph);
+    model.extra = std::move(loaded.extra);
     model.format = "weft";
   } else if (formats::tensorflow::looks_like_saved_model(bytes)) {
     return load_model(path.has_parent_path() ? path.parent_path() : fs::path("."), weights, caller);
@@ -208,16 +245,19 @@ bool is_project(const fs::path& path) { return fs::is_directory(path) && fs::exi
 Result<Model> open_source(const fs::path& path, const LoweringOptions& options, Context& ctx) {
   if (is_project(path)) {
     WEFT_TRY_VOID(need_no_options(path, options, ctx));
-    WEFT_TRY(auto stored, read_stored(path, ctx));
-    return std::move(stored.model);
+    return read_stored(path, ctx);
   }
-  WEFT_TRY(auto prepared, prepare(path, options, ctx));
+  WEFT_TRY(Model model, load_model(path, options.weights, ctx, options.layers));
+  if (!options.any() && has_integers(model)) return model;
+  WEFT_TRY(auto prepared, prepare(std::move(model), options, ctx));
   return std::move(prepared.model);
 }
 
 Result<Session> lower_model(const fs::path& path, const LoweringOptions& options, Context& ctx) {
+  WEFT_TRY(Model model, load_model(path, options.weights, ctx, options.layers));
+  if (!options.any() && has_integers(model)) return stored_session(std::move(model), ctx);
   Session session;
-  WEFT_TRY(auto prepared, prepare(path, options, ctx));
+  WEFT_TRY(auto prepared, prepare(std::move(model), options, ctx));
   session.model = std::move(prepared.model);
   lower::Options lowering = std::move(prepared.lowering);
   if ((lowering.compat == lower::Compat::Hls4ml || lowering.config.compat) && options.default_type)
@@ -257,39 +297,11 @@ Result<std::string> save_session(const Session& session, Context& ctx) {
 Result<Session> open_session(const fs::path& path, const LoweringOptions& options, Context& ctx) {
   if (!is_project(path)) return lower_model(path, options, ctx);
   WEFT_TRY_VOID(need_no_options(path, options, ctx));
-  Session session;
-  WEFT_TRY(const std::string project, support::read_file(path / "weft.json", ctx));
-  WEFT_TRY(session.project, support::parse_json(project, (path / "weft.json").string(), ctx));
-  WEFT_TRY(auto stored, read_stored(path, ctx));
-  session.model = std::move(stored.model);
-  const std::string& file = session.model.path;
-  const auto malformed = [&](const std::string& what) {
-    return ctx.fail(Kind::ModelMalformed, {.file = file}, what + "; convert the model again");
-  };
-  if (stored.extra.count("exact.txt") == 0 || stored.extra.count("session.json") == 0)
-    return malformed("the exact graph is missing");
-  WEFT_TRY(session.exact, exact::parse_text(stored.extra.at("exact.txt"), file + ":exact.txt", ctx));
-  const std::string broken = exact::verify(session.exact);
-  if (!broken.empty()) return malformed("the exact graph is unsound: " + broken);
-  WEFT_TRY(const auto json, support::parse_json(stored.extra.at("session.json"), file + ":session.json", ctx));
-  try {
-    if (json.at("session").get<int>() != kSessionVersion)
-      return malformed("the folder was made by another version of weft");
-    session.model.format = json.at("format").get<std::string>();
-    const auto word = [](const std::string& w) {
-      return w == "exact"         ? layers::Word::Exact
-             : w == "float-order" ? layers::Word::FloatOrder
-                                  : layers::Word::Quantized;
-    };
-    session.network = word(json.at("network").get<std::string>());
-    for (const auto& c : json.at("certificate"))
-      session.certificate.push_back({c.at("layer").get<std::string>(), c.at("op").get<std::string>(),
-                                     word(c.at("word").get<std::string>()), c.at("bound").get<double>(),
-                                     c.at("codes_at_risk").get<std::uint64_t>(),
-                                     c.at("notes").get<std::vector<std::string>>()});
-  } catch (const nlohmann::json::exception& e) {
-    return malformed(fmt::format("session.json: {}", e.what()));
-  }
+  WEFT_TRY(const std::string text, support::read_file(path / "weft.json", ctx));
+  WEFT_TRY(auto project, support::parse_json(text, (path / "weft.json").string(), ctx));
+  WEFT_TRY(Model model, read_stored(path, ctx));
+  WEFT_TRY(Session session, stored_session(std::move(model), ctx));
+  session.project = std::move(project);
   return session;
 }
 

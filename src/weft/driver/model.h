@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ struct Model {
   std::string format;  ///< "keras", "onnx", "trees" or "weft"
   std::string path;
   std::string sha256;
+  /// What a .weft file holds beside the graph: the exact graph and its certificates.
+  std::map<std::string, std::string> extra{};
 };
 
 /// Recognizes the format from content. `weights` is the .h5 beside a Keras .json; `layers` a recipe file for classes of
@@ -47,6 +50,9 @@ struct LoweringOptions {
   std::vector<std::string> input_types;
   /// "hls4ml": its integers instead of Weft's; empty or "none": the configuration's `Compat`.
   std::string compat;
+
+  /// Whether anything was asked for.
+  [[nodiscard]] bool any() const;
 };
 
 /// A model with its exact graph: from a MODEL file, or from the DIR that convert wrote.
@@ -66,7 +72,8 @@ struct Session {
 /// user tables), from a MODEL file or a DIR; no integers are made. Checks `options` as lower_model does.
 Result<Model> open_source(const std::filesystem::path& path, const LoweringOptions& options, Context& ctx);
 
-/// Loads and lowers a MODEL. Fails when any diagnostic is an error.
+/// Loads and lowers a MODEL. Fails when any diagnostic is an error. A .weft file with integers keeps them unless
+/// `options` ask for others: then its layers are lowered anew.
 Result<Session> lower_model(const std::filesystem::path& path, const LoweringOptions& options, Context& ctx);
 
 /// Opens a MODEL (lowered with `options`) or a DIR (options must then be empty).
