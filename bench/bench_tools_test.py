@@ -13,9 +13,21 @@ import bench_networks
 import bench_routed
 import exact_graph
 import mapping
+import measure
 import netlist_sim
 import network_peers
 import routing
+
+
+class Tables(unittest.TestCase):
+    def test_columns_that_no_row_fills_are_left_out(self):
+        for rows, want in (([["a", "-", 3], ["b", "-", "-"]], ["x", "z"]), ([["a", 1, "-"]], ["x", "y"]), ([], ["x", "y", "z"])):
+            text = io.StringIO()
+            with contextlib.redirect_stdout(text):
+                measure.print_table(rows, ["x", "y", "z"])
+            lines = text.getvalue().splitlines()
+            self.assertEqual([c.strip() for c in lines[0].strip("|").split("|")], want)
+            self.assertEqual(len(lines), 2 + len(rows))
 
 
 class ExactGraph(unittest.TestCase):

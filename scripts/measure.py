@@ -115,7 +115,7 @@ def print_table(rows, columns=COLUMNS):
     """Prints the rows below the columns; columns that no row fills are left out."""
     filled = [i for i in range(len(columns)) if not rows or any(row[i] != "-" for row in rows)]
     texts = [[row[i] for i in filled] for row in (columns, *rows)]
-    widths = [max(len(str(t[i])) for t in texts) for i in range(len(columns))]
+    widths = [max(len(str(t[i])) for t in texts) for i in range(len(filled))]
     for index, text in enumerate(texts):
         print("| " + " | ".join(str(c).ljust(w) if i == 0 else str(c).rjust(w) for i, (c, w) in enumerate(zip(text, widths))) + " |")
         if index == 0:
